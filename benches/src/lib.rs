@@ -1,0 +1,1 @@
+//! What the benches share: where the input data is and how it is read.

@@ -1,0 +1,97 @@
+//! The contract between a pipeline and its components.
+//!
+//! Receivers push batches into a [`MetricSink`]; processors are plain synchronous
+//! functions with the time as an argument (so `replay` can step it); exporters take
+//! batches one at a time and answer when the data is delivered or lost for good.
+
+use async_trait::async_trait;
+use otelpipe_core::batch::MetricBatch;
+use otelpipe_core::time::TimeNs;
+use tokio_util::sync::CancellationToken;
+
+/// Why a component could not do its work. The text names cause and remedy.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ComponentError(pub String);
+
+/// A source of metrics.
+#[async_trait]
+pub trait Receiver: Send {
+    /// Runs until `stop`; returns early only when it can never work.
+    async fn run(self: Box<Self>, sink: MetricSink, stop: CancellationToken) -> Result<(), ComponentError>;
+}
+
+/// A step of a pipeline. No I/O, no clock.
+pub trait Processor: Send {
+    /// Takes a batch; what leaves is pushed to `out`. An error discards the batch,
+    /// and the pipeline counts and logs it.
+    fn consume(
+        &mut self,
+        batch: MetricBatch,
+        now_ns: TimeNs,
+        out: &mut Vec<MetricBatch>,
+    ) -> Result<(), ComponentError>;
+
+    /// When [`Processor::tick`] is due, if it ever is.
+    fn next_tick_ns(&self) -> Option<TimeNs> {
+        None
+    }
+
+    /// Work that is due by the clock: a batch whose time is up.
+    fn tick(&mut self, _now_ns: TimeNs, _out: &mut Vec<MetricBatch>) {}
+
+    /// Hands over everything still held: the pipeline is ending.
+    fn flush(&mut self, _now_ns: TimeNs, _out: &mut Vec<MetricBatch>) {}
+}
+
+/// A destination of metrics.
+#[async_trait]
+pub trait Exporter: Send {
+    /// Prepares connections and credentials. An error stops the collector's start.
+    async fn start(&mut self) -> Result<(), ComponentError> {
+        Ok(())
+    }
+
+    /// Delivers a batch, retrying as its protocol wants. An error means that the
+    /// batch is lost; the caller counts its points with the error's text.
+    async fn export(&mut self, batch: MetricBatch) -> Result<(), ComponentError>;
+
+    /// What `export` would send for this batch, one document a line, without sending.
+    fn render(
+        &mut self,
+        batch: MetricBatch,
+        now_ns: TimeNs,
+        out: &mut dyn std::io::Write,
+    ) -> std::io::Result<()>;
+
+    /// Delivers what is still held.
+    async fn shutdown(&mut self) -> Result<(), ComponentError> {
+        Ok(())
+    }
+}
+
+/// Where a receiver puts its batches: every pipeline that lists the receiver.
+///
+/// Bounded: `send` waits while a pipeline is behind, so a receiver slows down
+/// instead of filling memory.
+#[derive(Clone, Debug)]
+pub struct MetricSink {
+    pipelines: Vec<tokio::sync::mpsc::Sender<MetricBatch>>,
+}
+
+impl MetricSink {
+    /// A sink that feeds these pipelines.
+    pub fn new(pipelines: Vec<tokio::sync::mpsc::Sender<MetricBatch>>) -> Self {
+        Self { pipelines }
+    }
+
+    /// Hands the batch to every pipeline. Returns false when all of them have ended.
+    pub async fn send(&self, batch: MetricBatch) -> bool {
+        let Some((last, others)) = self.pipelines.split_last() else { return false };
+        let mut alive = false;
+        for pipeline in others {
+            alive |= pipeline.send(batch.clone()).await.is_ok();
+        }
+        alive | last.send(batch).await.is_ok()
+    }
+}

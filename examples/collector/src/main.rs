@@ -1,0 +1,5 @@
+//! `otelpipe`: runs ADOT and OpenTelemetry Collector configurations unchanged.
+
+mod component;
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Bodies of the fuzz targets, shared with the regression tests.

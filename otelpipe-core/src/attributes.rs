@@ -1,0 +1,221 @@
+//! Attributes: an ordered list of unique keys with values, shared until changed.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::shared_str::SharedStr;
+use crate::value::AttributeValue;
+
+/// One attribute: key and value.
+pub type Attribute = (SharedStr, AttributeValue);
+
+/// Attributes of a point, resource or scope, in insertion order, no key twice.
+///
+/// A clone shares the list; the first change to a shared list copies it (texts
+/// stay shared). So a point can be copied into another metric for the price of a
+/// pointer, and relabeling one of them leaves the other alone.
+///
+/// Removing one key moves the last entry into the hole, removing by predicate keeps
+/// the order: that is what upstream's `pcommon.Map` does, and JSON output shows it.
+///
+/// ```
+/// use otelpipe_core::attributes::Attributes;
+///
+/// let mut pod: Attributes = [("namespace", "shop"), ("pod", "web-1")].into_iter().collect();
+/// let before = pod.clone();
+/// pod.rename("pod", "PodName");
+/// assert_eq!(pod.get_str("PodName"), Some("web-1"));
+/// assert_eq!(before.get_str("pod"), Some("web-1"));
+/// ```
+#[derive(Clone, Default)]
+pub struct Attributes(Option<Arc<Vec<Attribute>>>);
+
+impl Attributes {
+    /// No attributes. Does not allocate.
+    pub const fn new() -> Self {
+        Self(None)
+    }
+
+    /// A list whose keys the caller knows to be unique. Allocates once.
+    pub fn from_unique(list: Vec<Attribute>) -> Self {
+        debug_assert!(
+            list.iter().enumerate().all(|(at, (key, _))| list[..at].iter().all(|(other, _)| other != key)),
+            "keys are unique"
+        );
+        if list.is_empty() { Self(None) } else { Self(Some(Arc::new(list))) }
+    }
+
+    /// The attributes in order.
+    pub fn as_slice(&self) -> &[Attribute] {
+        self.0.as_deref().map_or(&[], Vec::as_slice)
+    }
+
+    /// The attributes in order.
+    pub fn iter(&self) -> core::slice::Iter<'_, Attribute> {
+        self.as_slice().iter()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.as_slice().len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.as_slice().is_empty()
+    }
+
+    /// Whether both share one list: a quick "equal" that may miss equal lists.
+    pub fn same(&self, other: &Self) -> bool {
+        core::ptr::eq(self.as_slice(), other.as_slice())
+    }
+
+    /// The value of `key`.
+    pub fn get(&self, key: &str) -> Option<&AttributeValue> {
+        self.iter().find(|(name, _)| name == key).map(|(_, value)| value)
+    }
+
+    /// The text of `key`; `None` when it is missing or not a string.
+    pub fn get_str(&self, key: &str) -> Option<&str> {
+        self.get(key).and_then(AttributeValue::as_str)
+    }
+
+    /// The value of `key`, to change it. Copies a shared list if the key exists.
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut AttributeValue> {
+        let at = self.position(key)?;
+        Some(&mut self.list_mut()[at].1)
+    }
+
+    /// Sets `key`, at its place if it exists, else at the end.
+    pub fn insert(&mut self, key: impl Into<SharedStr> + AsRef<str>, value: impl Into<AttributeValue>) {
+        let value = value.into();
+        match self.position(key.as_ref()) {
+            Some(at) => self.list_mut()[at].1 = value,
+            None => self.list_mut().push((key.into(), value)),
+        }
+    }
+
+    /// Removes `key`; the last attribute takes its place.
+    pub fn remove(&mut self, key: &str) -> Option<AttributeValue> {
+        let at = self.position(key)?;
+        Some(self.list_mut().swap_remove(at).1)
+    }
+
+    /// Gives the value of `from` to `to`, overwriting it, and removes `from`.
+    /// Returns whether `from` existed. Equal names remove the attribute, as upstream.
+    pub fn rename(&mut self, from: &str, to: impl Into<SharedStr> + AsRef<str>) -> bool {
+        let Some(value) = self.get(from).cloned() else { return false };
+        self.insert(to, value);
+        self.remove(from);
+        true
+    }
+
+    /// Keeps the attributes for which `keep` is true, in order. A list that stays
+    /// whole is not copied.
+    pub fn retain(&mut self, mut keep: impl FnMut(&str, &AttributeValue) -> bool) {
+        let goes = self.iter().position(|(key, value)| !keep(key, value));
+        let Some(first) = goes else { return };
+        let mut at = 0;
+        self.list_mut().retain(|(key, value)| {
+            at += 1;
+            if at - 1 < first {
+                true
+            } else if at - 1 == first {
+                false
+            } else {
+                keep(key, value)
+            }
+        });
+    }
+
+    /// Removes everything.
+    pub fn clear(&mut self) {
+        self.0 = None;
+    }
+
+    /// Whether both hold the same keys with the same values, in any order.
+    pub fn equals_unordered(&self, other: &Self) -> bool {
+        self.same(other)
+            || (self.len() == other.len() && self.iter().all(|(key, value)| other.get(key) == Some(value)))
+    }
+
+    fn position(&self, key: &str) -> Option<usize> {
+        self.iter().position(|(name, _)| name == key)
+    }
+
+    fn list_mut(&mut self) -> &mut Vec<Attribute> {
+        Arc::make_mut(self.0.get_or_insert_default())
+    }
+}
+
+impl<'a> IntoIterator for &'a Attributes {
+    type Item = &'a Attribute;
+    type IntoIter = core::slice::Iter<'a, Attribute>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// Later keys overwrite earlier ones.
+impl<K: Into<SharedStr> + AsRef<str>, V: Into<AttributeValue>> FromIterator<(K, V)> for Attributes {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
+        let mut attributes = Self::new();
+        for (key, value) in pairs {
+            attributes.insert(key, value);
+        }
+        attributes
+    }
+}
+
+/// Equal in order too; see [`Attributes::equals_unordered`] for the other meaning.
+impl PartialEq for Attributes {
+    fn eq(&self, other: &Self) -> bool {
+        self.same(other) || self.as_slice() == other.as_slice()
+    }
+}
+
+impl fmt::Debug for Attributes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter().map(|(key, value)| (key, value))).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    fn keys(attributes: &Attributes) -> Vec<&str> {
+        attributes.iter().map(|(key, _)| key.as_str()).collect()
+    }
+
+    #[test]
+    fn removing_a_key_moves_the_last_into_the_hole() {
+        let mut list: Attributes = [("a", "1"), ("b", "2"), ("c", "3")].into_iter().collect();
+        list.remove("a");
+        assert_eq!(keys(&list), vec!["c", "b"]);
+    }
+
+    #[test]
+    fn renaming_appends_then_fills_the_hole() {
+        let mut list: Attributes = [("a", "1"), ("b", "2"), ("c", "3")].into_iter().collect();
+        assert!(list.rename("a", "z"));
+        assert_eq!(keys(&list), vec!["z", "b", "c"]);
+        assert!(!list.rename("a", "y"));
+        assert!(list.rename("b", "b"));
+        assert_eq!(keys(&list), vec!["z", "c"]);
+    }
+
+    #[test]
+    fn a_change_to_a_clone_leaves_the_original() {
+        let one: Attributes = [("a", "1")].into_iter().collect();
+        let mut two = one.clone();
+        assert!(one.same(&two));
+        two.retain(|_, _| true);
+        assert!(one.same(&two), "retain that keeps all copies nothing");
+        two.insert("a", 2);
+        assert_eq!(one.get_str("a"), Some("1"));
+        assert_eq!(two.get("a"), Some(&AttributeValue::Int(2)));
+    }
+}

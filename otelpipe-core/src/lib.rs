@@ -1,0 +1,36 @@
+//! The sample model of metrics and the arithmetic on it, whatever the wire.
+//!
+//! A [`MetricBatch`](batch::MetricBatch) holds metrics of all five point kinds under
+//! their resource and scope; the rules (relabel, filter, transform, delta, rate,
+//! generate) are plain functions over labels or over a batch. Nothing here opens a
+//! socket, reads a clock or keeps global state.
+//!
+//! # Example
+//!
+//! ```
+//! use otelpipe_core::batch::MetricBatch;
+//! use otelpipe_core::metric::{Metric, MetricData};
+//! use otelpipe_core::point::NumberPoint;
+//!
+//! let mut batch = MetricBatch::default();
+//! let point = NumberPoint::new(0.25, 1_700_000_000_000_000_000).with("pod", "web-1");
+//! batch.scope_mut().metrics.push(Metric::new("cpu_usage", MetricData::Gauge(vec![point])));
+//! assert_eq!(batch.point_count(), 1);
+//! ```
+//!
+//! # Features (none is on by default)
+//!
+//! - `serde`: configuration types implement `Deserialize`, texts and values `Serialize`.
+#![no_std]
+
+extern crate alloc;
+
+pub mod attributes;
+pub mod batch;
+pub mod label;
+pub mod metric;
+pub mod point;
+pub mod resource;
+pub mod shared_str;
+pub mod time;
+pub mod value;
