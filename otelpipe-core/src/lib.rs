@@ -27,6 +27,7 @@ extern crate alloc;
 
 pub mod attributes;
 pub mod batch;
+pub mod batching;
 pub mod label;
 pub mod metric;
 pub mod point;

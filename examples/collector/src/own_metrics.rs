@@ -1,0 +1,216 @@
+//! The collector's metrics about itself, under the names that upstream gives them.
+
+use std::fmt;
+use std::sync::Mutex;
+use std::time::Instant;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+/// Label of a component.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub struct ReceiverLabel {
+    receiver: String,
+}
+
+/// Label of a processor.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub struct ProcessorLabel {
+    processor: String,
+}
+
+/// Label of an exporter.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub struct ExporterLabel {
+    exporter: String,
+}
+
+/// Labels of points that a component dropped, with the reason.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub struct DropLabel {
+    component: String,
+    reason: String,
+}
+
+/// Counters of everything that enters, leaves or is lost.
+pub struct OwnMetrics {
+    started: Instant,
+    registry: Mutex<Registry>,
+    accepted: Family<ReceiverLabel, Counter>,
+    refused: Family<ReceiverLabel, Counter>,
+    incoming: Family<ProcessorLabel, Counter>,
+    outgoing: Family<ProcessorLabel, Counter>,
+    processor_refused: Family<ProcessorLabel, Counter>,
+    sent: Family<ExporterLabel, Counter>,
+    failed: Family<ExporterLabel, Counter>,
+    dropped: Family<DropLabel, Counter>,
+    queue_size: Family<ExporterLabel, Gauge>,
+    queue_capacity: Family<ExporterLabel, Gauge>,
+    uptime: Gauge<f64, std::sync::atomic::AtomicU64>,
+    memory: Gauge,
+    cpu: Gauge<f64, std::sync::atomic::AtomicU64>,
+}
+
+impl fmt::Debug for OwnMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OwnMetrics")
+    }
+}
+
+impl Default for OwnMetrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("otelcol");
+        macro_rules! family {
+            ($name:literal, $help:literal) => {{
+                let family = Family::default();
+                registry.register($name, $help, family.clone());
+                family
+            }};
+        }
+        let accepted = family!("receiver_accepted_metric_points", "Points taken in by a receiver");
+        let refused =
+            family!("receiver_refused_metric_points", "Points that a receiver could not push into a pipeline");
+        let incoming = family!("processor_incoming_items", "Points passed to a processor");
+        let outgoing = family!("processor_outgoing_items", "Points that left a processor");
+        let processor_refused =
+            family!("processor_refused_metric_points", "Points in batches that a processor refused");
+        let sent = family!("exporter_sent_metric_points", "Points delivered by an exporter");
+        let failed =
+            family!("exporter_send_failed_metric_points", "Points that an exporter could not deliver");
+        let dropped = family!("dropped_metric_points", "Points dropped on purpose, by component and reason");
+        let queue_size = family!("exporter_queue_size", "Batches waiting for an exporter");
+        let queue_capacity = family!("exporter_queue_capacity", "Batches that may wait for an exporter");
+        let uptime = Gauge::default();
+        registry.register("process_uptime_seconds", "Uptime of the process", uptime.clone());
+        let memory = Gauge::default();
+        registry.register("process_memory_rss", "Resident memory in bytes", memory.clone());
+        let cpu = Gauge::default();
+        registry.register("process_cpu_seconds", "User and system CPU seconds", cpu.clone());
+        Self {
+            started: Instant::now(),
+            registry: Mutex::new(registry),
+            accepted,
+            refused,
+            incoming,
+            outgoing,
+            processor_refused,
+            sent,
+            failed,
+            dropped,
+            queue_size,
+            queue_capacity,
+            uptime,
+            memory,
+            cpu,
+        }
+    }
+}
+
+impl OwnMetrics {
+    /// Points that a receiver handed to its pipelines.
+    pub fn receiver_accepted(&self, id: &str, points: usize) {
+        self.accepted.get_or_create(&ReceiverLabel { receiver: id.to_owned() }).inc_by(points as u64);
+    }
+
+    /// Points that no pipeline took any more.
+    pub fn receiver_refused(&self, id: &str, points: usize) {
+        self.refused.get_or_create(&ReceiverLabel { receiver: id.to_owned() }).inc_by(points as u64);
+    }
+
+    /// Points handed to a processor.
+    pub fn processor_incoming(&self, id: &str, points: usize) {
+        self.incoming.get_or_create(&ProcessorLabel { processor: id.to_owned() }).inc_by(points as u64);
+    }
+
+    /// Points that left a processor.
+    pub fn processor_outgoing(&self, id: &str, points: usize) {
+        self.outgoing.get_or_create(&ProcessorLabel { processor: id.to_owned() }).inc_by(points as u64);
+    }
+
+    /// Points of a batch that a processor refused.
+    pub fn processor_refused(&self, id: &str, points: usize) {
+        self.processor_refused
+            .get_or_create(&ProcessorLabel { processor: id.to_owned() })
+            .inc_by(points as u64);
+    }
+
+    /// Points that arrived at an exporter's destination.
+    pub fn exporter_sent(&self, id: &str, points: usize) {
+        self.sent.get_or_create(&ExporterLabel { exporter: id.to_owned() }).inc_by(points as u64);
+    }
+
+    /// Points that an exporter lost.
+    pub fn exporter_failed(&self, id: &str, points: usize) {
+        self.failed.get_or_create(&ExporterLabel { exporter: id.to_owned() }).inc_by(points as u64);
+    }
+
+    /// Points that a component left out on purpose, such as the first value of a delta.
+    pub fn dropped(&self, component: &str, reason: &str, points: usize) {
+        if points > 0 {
+            let label = DropLabel { component: component.to_owned(), reason: reason.to_owned() };
+            self.dropped.get_or_create(&label).inc_by(points as u64);
+        }
+    }
+
+    /// How full an exporter's queue is.
+    pub fn exporter_queue(&self, id: &str, size: usize, capacity: usize) {
+        let label = ExporterLabel { exporter: id.to_owned() };
+        self.queue_size.get_or_create(&label).set(i64::try_from(size).unwrap_or(i64::MAX));
+        self.queue_capacity.get_or_create(&label).set(i64::try_from(capacity).unwrap_or(i64::MAX));
+    }
+
+    /// Points taken in by a receiver so far.
+    pub fn accepted_points(&self, id: &str) -> u64 {
+        self.accepted.get_or_create(&ReceiverLabel { receiver: id.to_owned() }).get()
+    }
+
+    /// Lets a component register metrics of its own.
+    pub fn register(&self, register: impl FnOnce(&mut Registry)) {
+        register(&mut self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+    }
+
+    /// The page of `/metrics`: OpenMetrics text 1.0.
+    pub fn page(&self) -> String {
+        self.uptime.set(self.started.elapsed().as_secs_f64());
+        let usage = process_usage();
+        self.memory.set(usage.resident_bytes);
+        self.cpu.set(usage.cpu_seconds);
+        let registry = self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut page = String::new();
+        prometheus_client::encoding::text::encode(&mut page, &registry).expect("a String takes any text");
+        page
+    }
+}
+
+/// Memory and CPU of this process.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ProcessUsage {
+    /// Resident memory, bytes; 0 where `/proc` is missing.
+    pub resident_bytes: i64,
+    /// User and system time, seconds.
+    pub cpu_seconds: f64,
+}
+
+/// Reads `/proc/self`; zeros on systems without it.
+pub fn process_usage() -> ProcessUsage {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let resident_kb = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .and_then(|rest| rest.split_whitespace().next())
+        .and_then(|kb| kb.parse::<i64>().ok())
+        .unwrap_or(0);
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The command's name may hold spaces, so count the fields after its closing bracket.
+    let ticks: f64 = stat
+        .rsplit_once(')')
+        .map(|(_, rest)| {
+            rest.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum()
+        })
+        .unwrap_or(0.0);
+    // Linux reports ticks of 1/100 s to user space on every architecture we build for.
+    ProcessUsage { resident_bytes: resident_kb * 1024, cpu_seconds: ticks / 100.0 }
+}

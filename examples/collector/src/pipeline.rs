@@ -1,0 +1,154 @@
+//! A pipeline: the chain of processors between receivers and exporters.
+//!
+//! [`Chain`] is the synchronous part, the same for the running collector, `replay` and
+//! `demo`: batches and the time go in, batches come out. [`run`] is the task around it.
+
+use std::sync::Arc;
+
+use otelpipe_core::batch::MetricBatch;
+use otelpipe_core::time::TimeNs;
+use tokio::sync::mpsc;
+
+use crate::component::Processor;
+use crate::own_metrics::OwnMetrics;
+
+/// A processor with the id under which it was configured.
+pub struct Stage {
+    /// Its id, such as `metricstransform/label_1`.
+    pub id: String,
+    /// What it does.
+    pub processor: Box<dyn Processor>,
+}
+
+impl std::fmt::Debug for Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Stage").field(&self.id).finish()
+    }
+}
+
+/// The processors of a pipeline, in order.
+#[derive(Debug)]
+pub struct Chain {
+    stages: Vec<Stage>,
+    metrics: Arc<OwnMetrics>,
+}
+
+impl Chain {
+    /// A chain of these stages; counts go to `metrics`.
+    pub fn new(stages: Vec<Stage>, metrics: Arc<OwnMetrics>) -> Self {
+        Self { stages, metrics }
+    }
+
+    /// Sends a batch through all stages. What leaves the last one is pushed to `out`.
+    /// A stage that refuses its batch ends the batch's way: it is counted and logged.
+    pub fn consume(&mut self, batch: MetricBatch, now_ns: TimeNs, out: &mut Vec<MetricBatch>) {
+        self.pass(0, vec![batch], now_ns, out);
+    }
+
+    /// When the next stage wants [`Chain::tick`].
+    pub fn next_tick_ns(&self) -> Option<TimeNs> {
+        self.stages.iter().filter_map(|stage| stage.processor.next_tick_ns()).min()
+    }
+
+    /// Lets stages whose time has come hand over what they hold.
+    pub fn tick(&mut self, now_ns: TimeNs, out: &mut Vec<MetricBatch>) {
+        for at in 0..self.stages.len() {
+            let stage = &mut self.stages[at];
+            if stage.processor.next_tick_ns().is_some_and(|due| due <= now_ns) {
+                let mut released = Vec::new();
+                stage.processor.tick(now_ns, &mut released);
+                self.pass(at + 1, released, now_ns, out);
+            }
+        }
+    }
+
+    /// Empties every stage, first to last.
+    pub fn flush(&mut self, now_ns: TimeNs, out: &mut Vec<MetricBatch>) {
+        for at in 0..self.stages.len() {
+            let mut released = Vec::new();
+            self.stages[at].processor.flush(now_ns, &mut released);
+            self.pass(at + 1, released, now_ns, out);
+        }
+    }
+
+    fn pass(&mut self, first: usize, batches: Vec<MetricBatch>, now_ns: TimeNs, out: &mut Vec<MetricBatch>) {
+        let mut current = batches;
+        for stage in &mut self.stages[first.min(self.stages.len())..] {
+            if current.is_empty() {
+                return;
+            }
+            let mut next = Vec::with_capacity(current.len());
+            for batch in current {
+                let points = batch.point_count();
+                self.metrics.processor_incoming(&stage.id, points);
+                let before = next.len();
+                if let Err(error) = stage.processor.consume(batch, now_ns, &mut next) {
+                    self.metrics.processor_refused(&stage.id, points);
+                    tracing::warn!(processor = %stage.id, points, "batch dropped: {error}");
+                }
+                let left = next[before..].iter().map(MetricBatch::point_count).sum();
+                self.metrics.processor_outgoing(&stage.id, left);
+            }
+            current = next;
+        }
+        out.extend(current.into_iter().filter(|batch| !batch.is_empty()));
+    }
+}
+
+/// The queue of an exporter, as pipelines see it.
+#[derive(Clone, Debug)]
+pub struct ExporterQueue {
+    /// The exporter's id.
+    pub id: String,
+    /// Where batches go. Bounded: a full queue makes the pipeline wait.
+    pub sender: mpsc::Sender<MetricBatch>,
+}
+
+/// Runs a chain until all its receivers are gone, then flushes it. `now_ns` reads the clock.
+pub async fn run(
+    mut chain: Chain,
+    mut input: mpsc::Receiver<MetricBatch>,
+    exporters: Vec<ExporterQueue>,
+    now_ns: impl Fn() -> TimeNs,
+) {
+    let mut out = Vec::new();
+    loop {
+        let due = chain.next_tick_ns();
+        tokio::select! {
+            batch = input.recv() => match batch {
+                Some(batch) => chain.consume(batch, now_ns(), &mut out),
+                None => break,
+            },
+            () = sleep_until(due, now_ns()) => chain.tick(now_ns(), &mut out),
+        }
+        deliver(&mut out, &exporters).await;
+    }
+    chain.flush(now_ns(), &mut out);
+    deliver(&mut out, &exporters).await;
+}
+
+async fn sleep_until(due: Option<TimeNs>, now_ns: TimeNs) {
+    match due {
+        Some(due) => {
+            tokio::time::sleep(std::time::Duration::from_nanos(due.saturating_sub(now_ns).max(1))).await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+async fn deliver(out: &mut Vec<MetricBatch>, exporters: &[ExporterQueue]) {
+    for batch in out.drain(..) {
+        let Some((last, others)) = exporters.split_last() else { return };
+        for queue in others {
+            send(queue, batch.clone()).await;
+        }
+        send(last, batch).await;
+    }
+}
+
+async fn send(queue: &ExporterQueue, batch: MetricBatch) {
+    if let Err(lost) = queue.sender.send(batch).await {
+        let points = lost.0.point_count();
+        tracing::error!(exporter = %queue.id, points, "exporter has ended, batch dropped");
+    }
+}
