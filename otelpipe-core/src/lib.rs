@@ -20,6 +20,7 @@
 //!
 //! # Features (none is on by default)
 //!
+//! - `otlp-json`: batches from and to OTLP JSON. Brings in `serde_json`.
 //! - `serde`: configuration types implement `Deserialize`, texts and values `Serialize`.
 #![no_std]
 
@@ -30,6 +31,8 @@ pub mod batch;
 pub mod batching;
 pub mod label;
 pub mod metric;
+#[cfg(feature = "otlp-json")]
+pub mod otlp_json;
 pub mod point;
 pub mod resource;
 pub mod shared_str;
