@@ -33,6 +33,7 @@ pub mod label;
 pub mod metric;
 #[cfg(feature = "otlp-json")]
 pub mod otlp_json;
+pub mod number;
 pub mod point;
 pub mod resource;
 pub mod shared_str;
