@@ -31,9 +31,9 @@ pub mod batch;
 pub mod batching;
 pub mod label;
 pub mod metric;
+pub mod number;
 #[cfg(feature = "otlp-json")]
 pub mod otlp_json;
-pub mod number;
 pub mod point;
 pub mod resource;
 pub mod shared_str;

@@ -23,8 +23,11 @@ pub trait Receiver: Send {
 
 /// A step of a pipeline. No I/O, no clock.
 pub trait Processor: Send {
-    /// Takes a batch; what leaves is pushed to `out`. An error discards the batch,
-    /// and the pipeline counts and logs it.
+    /// Takes a batch; what leaves is pushed to `out`.
+    ///
+    /// # Errors
+    ///
+    /// The batch is refused: the pipeline counts its points, logs the text and goes on.
     fn consume(
         &mut self,
         batch: MetricBatch,
@@ -57,6 +60,10 @@ pub trait Exporter: Send {
     async fn export(&mut self, batch: MetricBatch) -> Result<(), ComponentError>;
 
     /// What `export` would send for this batch, one document a line, without sending.
+    ///
+    /// # Errors
+    ///
+    /// Those of `out`.
     fn render(
         &mut self,
         batch: MetricBatch,

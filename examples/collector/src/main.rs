@@ -1,5 +1,3 @@
 //! `otelpipe`: runs ADOT and OpenTelemetry Collector configurations unchanged.
 
-mod component;
-
 fn main() {}

@@ -71,8 +71,10 @@ impl Default for OwnMetrics {
             }};
         }
         let accepted = family!("receiver_accepted_metric_points", "Points taken in by a receiver");
-        let refused =
-            family!("receiver_refused_metric_points", "Points that a receiver could not push into a pipeline");
+        let refused = family!(
+            "receiver_refused_metric_points",
+            "Points that a receiver could not push into a pipeline"
+        );
         let incoming = family!("processor_incoming_items", "Points passed to a processor");
         let outgoing = family!("processor_outgoing_items", "Points that left a processor");
         let processor_refused =

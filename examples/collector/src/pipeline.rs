@@ -73,7 +73,7 @@ impl Chain {
 
     fn pass(&mut self, first: usize, batches: Vec<MetricBatch>, now_ns: TimeNs, out: &mut Vec<MetricBatch>) {
         let mut current = batches;
-        for stage in &mut self.stages[first.min(self.stages.len())..] {
+        for stage in self.stages.iter_mut().skip(first) {
             if current.is_empty() {
                 return;
             }
