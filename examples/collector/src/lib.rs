@@ -2,6 +2,5 @@
 #![allow(clippy::std_instead_of_core, reason = "this crate is a std program; the rule is for the libraries")]
 
 pub mod component;
-pub mod http_client;
 pub mod own_metrics;
 pub mod pipeline;
