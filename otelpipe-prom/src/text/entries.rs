@@ -1,0 +1,256 @@
+//! The iterator over a body.
+
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use core::iter::FusedIterator;
+
+use super::error::{Fault, ParseError};
+use super::sample::{KnownSample, Sample};
+use super::start_time::StartTimes;
+use super::{Format, MetricType, openmetrics, scan, start_time, text_format};
+
+/// How to read a body.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct ParseOptions {
+    /// The format; [`Format::Text`] by default.
+    pub format: Format,
+    /// Whether to refuse what the OpenMetrics specification forbids although
+    /// Prometheus accepts it. Off by default, and without effect on the text
+    /// format.
+    pub strict: bool,
+    /// Whether the `_created` lines of OpenMetrics counters, histograms and
+    /// summaries become start times of their series instead of samples. Off by
+    /// default, as in the OpenTelemetry receiver.
+    pub start_timestamps: bool,
+}
+
+/// One line of a body that says something.
+#[derive(Clone, Debug)]
+pub enum Entry<'a> {
+    /// `# HELP name text`
+    Help {
+        /// The metric family, as written between quotes where it has some.
+        name: &'a str,
+        /// The text, escapes resolved.
+        text: Cow<'a, str>,
+    },
+    /// `# TYPE name kind`
+    Type {
+        /// The metric family, as written between quotes where it has some.
+        name: &'a str,
+        /// The type.
+        kind: MetricType,
+    },
+    /// `# UNIT name unit`, in OpenMetrics only.
+    Unit {
+        /// The metric family, as written between quotes where it has some.
+        name: &'a str,
+        /// The unit: empty or the end of the name.
+        unit: &'a str,
+    },
+    /// Any other line with a `#`, from there to its end; the text format only.
+    /// Need not be UTF-8.
+    Comment(&'a [u8]),
+    /// A line with a value.
+    Sample(Sample<'a>),
+}
+
+/// The entries of a body. See the [module](super) for what errors mean.
+#[derive(Clone, Debug)]
+pub struct Entries<'a> {
+    body: &'a [u8],
+    /// Behind the last entry.
+    at: usize,
+    options: ParseOptions,
+    /// Of the last TYPE line.
+    metric_type: MetricType,
+    /// After the end or an error.
+    done: bool,
+    /// With [`ParseOptions::start_timestamps`] in OpenMetrics.
+    start_times: Option<Box<StartTimes<'a>>>,
+}
+
+impl<'a> Entries<'a> {
+    /// Reads `body`, which need not be UTF-8 where the format does not ask for
+    /// it.
+    ///
+    /// An empty body is no entry in the text format, but an error in
+    /// OpenMetrics, which wants `# EOF`; a scraper takes an empty body for an
+    /// empty scrape before it comes here.
+    pub fn new(body: &'a [u8], options: ParseOptions) -> Self {
+        let has_start_times = options.start_timestamps && options.format == Format::OpenMetrics;
+        let start_times = has_start_times.then(Box::default);
+        Self { body, at: 0, options, metric_type: MetricType::Unknown, done: false, start_times }
+    }
+
+    /// The next entry, without a look at the labels of known series.
+    ///
+    /// `lookup` gets the text of a series as [`Sample::series`] has it. If it
+    /// returns a key, value and timestamp are read and the labels are not. If
+    /// it returns `None`, the line is read in full.
+    ///
+    /// # Contract
+    ///
+    /// Return a key only for a text that [`Sample::series`] had before, in a
+    /// body of the same format. Such a text is a well-formed series wherever a
+    /// line begins with it, so that skipping the labels skips no error: this
+    /// way and the iterator yield the same samples and the same error. A text
+    /// that was never parsed may be no series at all, for example when a label
+    /// value holds a newline: it reaches `lookup` once as the cheap scan cut it
+    /// and, where that turns out wrong, once more as it is.
+    ///
+    /// The labels of a known series may have been spelt under another TYPE line
+    /// (see [`Sample::labels`]); upstream's cache does not care either.
+    ///
+    /// ```
+    /// use otelpipe_prom::text::{Entries, Entry, Known, ParseOptions};
+    ///
+    /// let body = b"a{b=\"c\"} 1\nd 2\n";
+    /// let cache = [(b"a{b=\"c\"}".as_slice(), 7)];
+    /// let lookup = |series: &[u8]| cache.iter().find(|(text, _)| *text == series).map(|(_, id)| *id);
+    ///
+    /// let mut entries = Entries::new(body, ParseOptions::default());
+    /// let Some(Ok(Known::Sample { key: 7, sample })) = entries.next_with(lookup) else { panic!() };
+    /// assert_eq!(sample.value(), 1.0);
+    /// let Some(Ok(Known::Not(Entry::Sample(sample)))) = entries.next_with(lookup) else { panic!() };
+    /// assert_eq!(sample.series(), "d");
+    /// ```
+    pub fn next_with<K>(
+        &mut self,
+        mut lookup: impl FnMut(&'a [u8]) -> Option<K>,
+    ) -> Option<Result<Known<'a, K>, ParseError>> {
+        if self.done {
+            return None;
+        }
+        let mut asked: &[u8] = &[];
+        if let Some((sample, end)) = self.cheap_sample() {
+            asked = sample.series();
+            if let Some(key) = lookup(asked) {
+                self.at = end;
+                return Some(Ok(Known::Sample { key, sample }));
+            }
+        }
+        let entry = match self.next()? {
+            Ok(Entry::Sample(sample)) => {
+                let series = sample.series().as_bytes();
+                let key = if series == asked { None } else { lookup(series) };
+                match key {
+                    Some(key) => Known::Sample { key, sample: sample.into() },
+                    None => Known::Not(Entry::Sample(sample)),
+                }
+            }
+            Ok(entry) => Known::Not(entry),
+            Err(error) => return Some(Err(error)),
+        };
+        Some(Ok(entry))
+    }
+
+    /// The sample on this line if its braces end at the last `}`.
+    ///
+    /// Right for every series that is well-formed up to there; a guess for
+    /// others. `None` where the line is not that simple.
+    fn cheap_sample(&self) -> Option<(KnownSample<'a>, usize)> {
+        let first = *self.body.get(self.at)?;
+        if !scan::starts_name(first) || self.options.strict || self.options.start_timestamps {
+            return None;
+        }
+        let line_end = scan::line_end(self.body, self.at);
+        let line = self.body.get(self.at..line_end)?;
+        let series_end = match memchr::memrchr(b'}', line) {
+            Some(brace) => self.at + brace + 1,
+            None => scan::name_end(self.body, self.at),
+        };
+        let point = match self.options.format {
+            Format::Text => text_format::point(self.body, self.at, series_end),
+            // The last brace may be that of an exemplar.
+            Format::OpenMetrics if memchr::memchr(b'#', line).is_some() => return None,
+            Format::OpenMetrics => openmetrics::point(self.body, self.at, series_end),
+        };
+        let (point, end) = point.ok()?;
+        let series = self.body.get(self.at..series_end)?;
+        Some((KnownSample::new(series, point), end))
+    }
+
+    fn read(&self, at: usize) -> Result<Option<(Entry<'a>, usize)>, Fault> {
+        read(self.body, self.options.format, self.metric_type, at)
+    }
+
+    /// Remembers what later entries depend on; `None` if this one is not to be
+    /// handed out.
+    fn observe(&mut self, entry: Entry<'a>) -> Option<Entry<'a>> {
+        if let Entry::Type { kind, .. } = entry {
+            self.metric_type = kind;
+        }
+        let Some(start_times) = &mut self.start_times else { return Some(entry) };
+        match entry {
+            Entry::Help { name, .. } | Entry::Type { name, .. } | Entry::Unit { name, .. } => {
+                start_times.metadata(name);
+            }
+            Entry::Sample(sample) if start_time::is_created(&sample) => return None,
+            Entry::Sample(sample) if self.metric_type.has_start_time() => {
+                let (body, format, metric_type) = (self.body, self.options.format, self.metric_type);
+                let read = |at| read(body, format, metric_type, at);
+                let start_ms = start_times.find(&sample, self.at, read);
+                return Some(Entry::Sample(sample.with_start_ms(start_ms)));
+            }
+            _ => {}
+        }
+        Some(entry)
+    }
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = Result<Entry<'a>, ParseError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        loop {
+            match self.read(self.at) {
+                Ok(Some((entry, end))) => {
+                    self.at = end;
+                    if let Some(entry) = self.observe(entry) {
+                        return Some(Ok(entry));
+                    }
+                }
+                Ok(None) => {
+                    self.done = true;
+                    return None;
+                }
+                Err(fault) => {
+                    self.done = true;
+                    return Some(Err(ParseError::new(self.body, fault)));
+                }
+            }
+        }
+    }
+}
+
+fn read(
+    body: &[u8],
+    format: Format,
+    metric_type: MetricType,
+    at: usize,
+) -> Result<Option<(Entry<'_>, usize)>, Fault> {
+    match format {
+        Format::Text => text_format::next_entry(body, at, metric_type),
+        Format::OpenMetrics => openmetrics::next_entry(body, at, metric_type),
+    }
+}
+
+impl FusedIterator for Entries<'_> {}
+
+/// What [`Entries::next_with`] finds.
+#[derive(Clone, Debug)]
+pub enum Known<'a, K> {
+    /// A sample of a series that the caller knows.
+    Sample {
+        /// What `lookup` returned.
+        key: K,
+        /// Value and time.
+        sample: KnownSample<'a>,
+    },
+    /// Anything else, read in full.
+    Not(Entry<'a>),
+}

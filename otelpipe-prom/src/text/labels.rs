@@ -1,0 +1,295 @@
+//! The braces of a sample: where its labels are, and reading them.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+
+use super::MetricType;
+use super::error::{Fault, ParseErrorKind as Kind};
+use super::escape::unescape_label_value;
+use super::number::{format_openmetrics, parse_go_float};
+use super::scan::{self, Quoting};
+
+/// What the formats, and exemplars, allow inside the braces.
+#[derive(Clone, Copy)]
+pub(super) struct Grammar {
+    /// Spaces and tabs between tokens.
+    pub(super) blanks: bool,
+    /// A label must be followed by a comma or the closing brace.
+    pub(super) commas: bool,
+    /// A lone quoted string is the metric's name.
+    pub(super) quoted_metric: bool,
+    /// In quoted names.
+    pub(super) names: Quoting,
+    /// In label values.
+    pub(super) values: Quoting,
+}
+
+/// A label block that was found to be well-formed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Block {
+    /// The metric's name where it is written inside the braces, without quotes.
+    pub(super) name: Option<(usize, usize)>,
+    /// Just behind the closing brace.
+    pub(super) end: usize,
+    pub(super) index: LabelIndex,
+}
+
+/// The places of the quotes of a plain block.
+///
+/// Plain: at most [`LabelIndex::CAPACITY`] labels in 64 KiB, bare names, no
+/// blank outside the quotes, no backslash and no newline inside them, one comma
+/// between labels. Nearly every block is plain; reading its labels is then a
+/// matter of slicing. The others are walked again.
+#[derive(Clone, Copy)]
+pub(super) struct LabelIndex {
+    plain: bool,
+    count: u8,
+    quotes: [u16; 2 * LabelIndex::CAPACITY],
+}
+
+impl LabelIndex {
+    const CAPACITY: usize = 16;
+    const EMPTY: Self = Self { plain: true, count: 0, quotes: [0; 2 * Self::CAPACITY] };
+    const NONE: Self = Self { plain: false, ..Self::EMPTY };
+}
+
+impl core::fmt::Debug for LabelIndex {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("LabelIndex").field("plain", &self.plain).field("count", &self.count).finish()
+    }
+}
+
+impl Block {
+    /// A sample without braces, whose series ends at `end`.
+    pub(super) fn empty(end: usize) -> Self {
+        Self { name: None, end, index: LabelIndex::EMPTY }
+    }
+
+    /// Reads a plain block; `at` is just behind the opening brace.
+    ///
+    /// `None` says nothing but that [`Block::parse`] must look. UTF-8 is not
+    /// checked.
+    pub(super) fn parse_plain(body: &[u8], at: usize) -> Option<Self> {
+        let mut index = LabelIndex::EMPTY;
+        let mut places = index.quotes.chunks_exact_mut(2);
+        let mut name_at = at;
+        loop {
+            let name_end = scan::label_name_end(body, name_at);
+            if name_end == name_at {
+                if body.get(name_at) != Some(&b'}') {
+                    return None;
+                }
+                break; // `{}` or a comma before the brace
+            }
+            let [b'=', b'"', ..] = body.get(name_end..)? else { return None };
+            let open = name_end + 1;
+            let close = scan::plain_closing_quote(body, open + 1)?;
+            let [first, second] = places.next()? else { return None };
+            *first = u16::try_from(open - at).ok()?;
+            *second = u16::try_from(close - at).ok()?;
+            index.count += 1;
+            name_at = close + 2;
+            match body.get(close + 1)? {
+                b',' => {}
+                b'}' => return Some(Self { name: None, end: name_at, index }),
+                _ => return None,
+            }
+        }
+        Some(Self { name: None, end: name_at + 1, index })
+    }
+
+    /// Reads any block by the letter of `grammar`, and says what is wrong.
+    ///
+    /// `start` is where the entry begins; `named`, whether the metric's name
+    /// stands before the brace.
+    pub(super) fn parse(
+        body: &[u8],
+        start: usize,
+        mut at: usize,
+        named: bool,
+        grammar: &Grammar,
+    ) -> Result<Self, Fault> {
+        let skip = |at| if grammar.blanks { scan::blank_end(body, at) } else { at };
+        let mut name = None;
+        at = skip(at);
+        loop {
+            let token = Name::read(body, at, grammar);
+            let Some(token) = token else {
+                return match body.get(at) {
+                    Some(b'}') => Ok(Self { name, end: at + 1, index: LabelIndex::NONE }),
+                    _ => Err(Fault::at(Kind::ExpectedLabelName, start, at)),
+                };
+            };
+            let behind = skip(token.end);
+            if let (true, Some(&after @ (b',' | b'}'))) = (token.quoted, body.get(behind)) {
+                if !grammar.quoted_metric {
+                    return Err(Fault::at(Kind::ExpectedLabelName, start, behind));
+                }
+                if named || name.is_some() {
+                    return Err(Fault::token(Kind::NameAlreadySet, start, at, behind + 1));
+                }
+                name = Some(token.text());
+                if after == b'}' {
+                    return Ok(Self { name, end: behind + 1, index: LabelIndex::NONE });
+                }
+                at = skip(behind + 1);
+                continue;
+            }
+            if body.get(behind) != Some(&b'=') {
+                return Err(Fault::at(Kind::ExpectedEqual, start, behind));
+            }
+            let open = skip(behind + 1);
+            let close = match body.get(open) {
+                Some(b'"') => scan::closing_quote(body, open + 1, grammar.values),
+                _ => None,
+            };
+            let Some(close) = close else {
+                return Err(Fault::at(Kind::ExpectedLabelValue, start, open));
+            };
+            if core::str::from_utf8(body.get(open..close).unwrap_or_default()).is_err() {
+                return Err(Fault::token(Kind::InvalidLabelValue, start, open, close + 1));
+            }
+            at = skip(close + 1);
+            match body.get(at) {
+                Some(b',') => at = skip(at + 1),
+                Some(b'}') => {}
+                _ if grammar.commas => {
+                    return Err(Fault::at(Kind::ExpectedCommaOrBraceClose, start, at));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// A name inside braces, bare or quoted.
+struct Name {
+    at: usize,
+    end: usize,
+    quoted: bool,
+}
+
+impl Name {
+    fn read(body: &[u8], at: usize, grammar: &Grammar) -> Option<Self> {
+        if body.get(at) == Some(&b'"') {
+            let close = scan::closing_quote(body, at + 1, grammar.names)?;
+            return Some(Self { at, end: close + 1, quoted: true });
+        }
+        let end = scan::label_name_end(body, at);
+        (end > at).then_some(Self { at, end, quoted: false })
+    }
+
+    /// The range without the quotes.
+    fn text(&self) -> (usize, usize) {
+        if self.quoted { (self.at + 1, self.end - 1) } else { (self.at, self.end) }
+    }
+}
+
+/// The labels of a sample in the order of the line, without the metric's name.
+///
+/// Each is a name with its value, escapes resolved. Nothing is sorted and
+/// nothing is checked for repetition: that is up to whoever builds a label set.
+/// Values borrow from the body unless they hold an escape, or are a `le` or
+/// `quantile` that is spelt otherwise than OpenMetrics does.
+#[derive(Clone, Debug)]
+pub struct Labels<'a> {
+    /// Between the braces.
+    block: &'a str,
+    index: LabelIndex,
+    next: usize,
+    /// Where the next name may begin.
+    at: usize,
+    bound_label: Option<&'static str>,
+    raw_values: bool,
+}
+
+impl<'a> Labels<'a> {
+    pub(super) fn new(block: &'a str, index: LabelIndex, metric_type: MetricType) -> Self {
+        let bound_label = metric_type.bound_label();
+        Self { block, index, next: 0, at: 0, bound_label, raw_values: false }
+    }
+
+    /// The labels of an exemplar, whose values keep their backslashes.
+    pub(super) fn of_exemplar(block: &'a str) -> Self {
+        let index = LabelIndex::NONE;
+        Self { block, index, next: 0, at: 0, bound_label: None, raw_values: true }
+    }
+
+    fn next_plain(&mut self) -> Option<(&'a str, &'a str)> {
+        if self.next >= usize::from(self.index.count) {
+            return None;
+        }
+        let [open, close] = *self.index.quotes.get(2 * self.next..)?.first_chunk::<2>()?;
+        let (open, close) = (usize::from(open), usize::from(close));
+        let name = self.block.get(self.at..open - 1)?;
+        let value = self.block.get(open + 1..close)?;
+        self.next += 1;
+        self.at = close + 2; // behind the comma
+        Some((name, value))
+    }
+
+    /// The next label of a block that is not plain, both parts as written.
+    fn next_walked(&mut self) -> Option<(&'a str, &'a str)> {
+        let body = self.block.as_bytes();
+        loop {
+            self.at = scan::blank_end(body, self.at);
+            if body.get(self.at) == Some(&b',') {
+                self.at += 1;
+                continue;
+            }
+            let name = Name::read(body, self.at, &WALK)?;
+            let equal = scan::blank_end(body, name.end);
+            if body.get(equal) != Some(&b'=') {
+                self.at = equal; // the metric's name
+                continue;
+            }
+            let open = scan::blank_end(body, equal + 1);
+            let close = scan::closing_quote(body, open + 1, WALK.values)?;
+            self.at = close + 1;
+            let (start, end) = name.text();
+            return Some((self.block.get(start..end)?, self.block.get(open + 1..close)?));
+        }
+    }
+}
+
+impl<'a> Iterator for Labels<'a> {
+    type Item = (Cow<'a, str>, Cow<'a, str>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (name, value) = if self.index.plain {
+            let (name, value) = self.next_plain()?;
+            (Cow::Borrowed(name), Cow::Borrowed(value))
+        } else {
+            let (name, value) = self.next_walked()?;
+            if self.raw_values {
+                return Some((Cow::Borrowed(name), Cow::Borrowed(value)));
+            }
+            (unescape_label_value(name), unescape_label_value(value))
+        };
+        if self.bound_label.is_some_and(|label| label == name) {
+            return Some((name, normalize_bound(value)));
+        }
+        Some((name, value))
+    }
+}
+
+/// Reads what was checked before, so it may allow everything.
+const WALK: Grammar = Grammar {
+    blanks: true,
+    commas: false,
+    quoted_metric: true,
+    names: Quoting { newline: true, nul: true },
+    values: Quoting { newline: true, nul: true },
+};
+
+/// The OpenMetrics spelling of a bucket bound or a quantile.
+///
+/// A value that is no number stays as it is.
+///
+/// Source: `normalizeFloatsInLabelValues` in Prometheus 3
+/// `model/textparse/openmetricsparse.go`.
+fn normalize_bound(value: Cow<'_, str>) -> Cow<'_, str> {
+    let Some(number) = parse_go_float(&value) else { return value };
+    let spelt: String = format_openmetrics(number);
+    if spelt == value { value } else { Cow::Owned(spelt) }
+}

@@ -1,0 +1,190 @@
+//! One entry of the text format, versions 0.0.4 and 1.0.0.
+//!
+//! Source: the grammar in Prometheus 3 `model/textparse/promlex.l` and
+//! `promparse.go`. Upstream appends a newline to the body; here the end of the
+//! body counts as one.
+
+use super::error::{Fault, Keyword, ParseErrorKind as Kind};
+use super::escape::unescape_help;
+use super::labels::{Block, Grammar};
+use super::number::{parse_float, scan_float};
+use super::sample::{Point, Sample};
+use super::scan::{self, Quoting};
+use super::{Entry, Format, MetricType};
+
+const GRAMMAR: Grammar = Grammar {
+    blanks: true,
+    commas: false,
+    quoted_metric: true,
+    names: Quoting { newline: true, nul: false },
+    values: Quoting { newline: true, nul: true },
+};
+
+/// The entry at or after `at`, with the place behind it; `None` at the end.
+pub(super) fn next_entry(
+    body: &[u8],
+    mut at: usize,
+    metric_type: MetricType,
+) -> Result<Option<(Entry<'_>, usize)>, Fault> {
+    loop {
+        let start = at;
+        at = scan::blank_end(body, at);
+        match body.get(at) {
+            None | Some(0) => return Ok(None), // upstream's lexer ends at a NUL
+            Some(b'\n') => at += 1,
+            Some(b'#') => return hash_line(body, start, at).map(Some),
+            Some(&byte) if byte == b'{' || scan::starts_name(byte) => {
+                let (sample, end) = sample(body, start, at, metric_type)?;
+                return Ok(Some((Entry::Sample(sample), end)));
+            }
+            Some(_) => return Err(Fault::at(Kind::ExpectedStart, start, at)),
+        }
+    }
+}
+
+/// Value and timestamp behind a series that ends at `at`, and the place behind
+/// the line.
+pub(super) fn point(body: &[u8], start: usize, at: usize) -> Result<(Point<'_>, usize), Fault> {
+    let at = scan::blank_end(body, at);
+    let rest = body.get(at..).unwrap_or_default();
+    let (value, length) = match scan_float(rest) {
+        Some(scanned) => scanned,
+        None => value(body, start, at)?,
+    };
+    let at = scan::blank_end(body, at + length);
+    let (timestamp_ms, at) = match body.get(at) {
+        None | Some(b'\n') => (None, at),
+        Some(b'0'..=b'9') => {
+            let (timestamp_ms, end) = timestamp(body, start, at)?;
+            let end = scan::blank_end(body, end);
+            if !matches!(body.get(end), None | Some(b'\n')) {
+                return Err(Fault::at(Kind::ExpectedEndAfterTimestamp, start, end));
+            }
+            (Some(timestamp_ms), end)
+        }
+        Some(_) => return Err(Fault::at(Kind::ExpectedTimestamp, start, at)),
+    };
+    let point = Point { value, timestamp_ms, start_ms: None, exemplar: None };
+    Ok((point, body.len().min(at + 1)))
+}
+
+/// A number that is not short and plain, or none at all, with its length.
+#[cold]
+fn value(body: &[u8], start: usize, at: usize) -> Result<(f64, usize), Fault> {
+    let rest = body.get(at..).unwrap_or_default();
+    let ends = |byte: &u8| matches!(byte, b'{' | b' ' | b'\t' | b'\n' | 0);
+    let length = rest.iter().position(ends).unwrap_or(rest.len());
+    if length == 0 {
+        return Err(Fault::at(Kind::ExpectedValue, start, at));
+    }
+    let token = rest.get(..length).unwrap_or_default();
+    let value = parse_float(token).map_err(|fault| Fault::number(fault, start, at, at + length))?;
+    Ok((value, length))
+}
+
+fn timestamp(body: &[u8], start: usize, at: usize) -> Result<(i64, usize), Fault> {
+    let mut end = at;
+    let mut timestamp_ms = Some(0_i64);
+    while let Some(&byte @ b'0'..=b'9') = body.get(end) {
+        let digit = i64::from(byte - b'0');
+        timestamp_ms = timestamp_ms.and_then(|ms| ms.checked_mul(10)?.checked_add(digit));
+        end += 1;
+    }
+    match timestamp_ms {
+        Some(timestamp_ms) => Ok((timestamp_ms, end)),
+        None => Err(Fault::token(Kind::TimestampOutOfRange, start, at, end)),
+    }
+}
+
+/// A sample whose name or brace is at `at`; blanks before it begin at `start`.
+fn sample(
+    body: &[u8],
+    start: usize,
+    at: usize,
+    metric_type: MetricType,
+) -> Result<(Sample<'_>, usize), Fault> {
+    let name_end = scan::name_end(body, at);
+    let named = name_end > at;
+    let brace = scan::blank_end(body, name_end);
+    let (block, block_at) = if body.get(brace) == Some(&b'{') {
+        let plain = if named { Block::parse_plain(body, brace + 1) } else { None };
+        let block = match plain {
+            Some(block) => block,
+            None => Block::parse(body, start, brace + 1, named, &GRAMMAR)?,
+        };
+        (block, Some(brace + 1))
+    } else {
+        (Block::empty(name_end), None)
+    };
+    let name = if named { Some((start, name_end)) } else { block.name };
+    let Some(name) = name else {
+        return Err(Fault::token(Kind::NameNotSet, start, start, block.end));
+    };
+    let Ok(series) = core::str::from_utf8(body.get(start..block.end).unwrap_or_default()) else {
+        Block::parse(body, start, brace + 1, named, &GRAMMAR)?; // says which value it is
+        return Err(Fault::token(Kind::InvalidName, start, start, block.end));
+    };
+    let (point, end) = point(body, start, block.end)?;
+    let sample = Sample::new(series, start, name, block_at, &block, metric_type, point);
+    Ok((sample.expect("names and braces begin and end at ASCII bytes"), end))
+}
+
+/// A HELP or TYPE line or a comment, whose `#` is at `at`.
+fn hash_line(body: &[u8], start: usize, at: usize) -> Result<(Entry<'_>, usize), Fault> {
+    let word_at = scan::blank_end(body, at + 1);
+    let keyword = match body.get(word_at..).unwrap_or_default() {
+        [b'H', b'E', b'L', b'P', b' ' | b'\t', ..] => Some(Keyword::Help),
+        [b'T', b'Y', b'P', b'E', b' ' | b'\t', ..] => Some(Keyword::Type),
+        _ => None,
+    };
+    let Some(keyword) = keyword.filter(|_| word_at > at + 1) else {
+        let end = scan::line_end(body, at);
+        return Ok((Entry::Comment(body.get(at..end).unwrap_or_default()), body.len().min(end + 1)));
+    };
+    let name_at = scan::blank_end(body, word_at + 4);
+    let (name, name_end) = metadata_name(body, start, name_at, keyword)?;
+    if body.get(name_end) == Some(&0) {
+        return Err(Fault::at(Kind::ExpectedLineBreak, start, name_end));
+    }
+    let end = scan::line_end(body, name_end);
+    // One byte behind the name is dropped whatever it is, and blanks alone are
+    // no text.
+    let text_at = if scan::blank_end(body, name_end) >= end { end } else { name_end + 1 };
+    let text = body.get(text_at..end).unwrap_or_default();
+    let text = core::str::from_utf8(text);
+    let entry = match keyword {
+        Keyword::Type => {
+            let kind = text.ok().and_then(|text| MetricType::from_name(text, Format::Text));
+            let kind = kind.ok_or(Fault::token(Kind::InvalidType, start, text_at, end))?;
+            Entry::Type { name, kind }
+        }
+        Keyword::Help | Keyword::Unit => {
+            let text = text.map_err(|_| Fault::token(Kind::InvalidHelp, start, text_at, end))?;
+            Entry::Help { name, text: unescape_help(text) }
+        }
+    };
+    Ok((entry, body.len().min(end + 1)))
+}
+
+/// The name of a metadata line, without its quotes but with its escapes, and
+/// where it ends.
+pub(super) fn metadata_name(
+    body: &[u8],
+    start: usize,
+    at: usize,
+    keyword: Keyword,
+) -> Result<(&str, usize), Fault> {
+    let (range, end) = if body.get(at) == Some(&b'"') {
+        let close = scan::closing_quote(body, at + 1, GRAMMAR.names);
+        let close = close.ok_or(Fault::at(Kind::ExpectedMetricName(keyword), start, at))?;
+        (at + 1..close, close + 1)
+    } else {
+        let end = scan::name_end(body, at);
+        if end == at {
+            return Err(Fault::at(Kind::ExpectedMetricName(keyword), start, at));
+        }
+        (at..end, end)
+    };
+    let name = core::str::from_utf8(body.get(range).unwrap_or_default());
+    Ok((name.map_err(|_| Fault::token(Kind::InvalidName, start, at, end))?, end))
+}
