@@ -121,7 +121,7 @@ async fn read(path: &Path) -> Result<Vec<TargetGroup>, String> {
     let name: Arc<str> = Arc::from(path.to_string_lossy());
     let mut problems = Problems::new();
     problems.add_source(&name, &text);
-    let node = yaml::parse(&name, &text, &mut problems);
+    let node = yaml::parse(&text, &name, &mut problems);
     let mut groups = match &node {
         Some(node) => read_groups(node, "", &name, &mut problems),
         None => Vec::new(),
