@@ -4,10 +4,37 @@
 //! functions with the time as an argument (so `replay` can step it); exporters take
 //! batches one at a time and answer when the data is delivered or lost for good.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use otelpipe_core::batch::MetricBatch;
 use otelpipe_core::time::TimeNs;
 use tokio_util::sync::CancellationToken;
+
+use crate::env::Env;
+use crate::own_metrics::OwnMetrics;
+
+/// What a component may know when it is built, besides its settings.
+#[derive(Clone, Debug)]
+pub struct BuildContext {
+    /// The environment variables.
+    pub env: Env,
+    /// Where it counts what it does.
+    pub metrics: Arc<OwnMetrics>,
+    /// The collector's version, as in `otelpipe 0.1.0`.
+    pub version: &'static str,
+    /// When the collector started, or where the time of a replay begins.
+    pub now_ns: TimeNs,
+    /// The names of the feature gates that are on.
+    pub gates: Arc<std::collections::BTreeSet<String>>,
+}
+
+impl BuildContext {
+    /// Whether a feature gate is on.
+    pub fn gate(&self, name: &str) -> bool {
+        self.gates.contains(name)
+    }
+}
 
 /// Why a component could not do its work. The text names cause and remedy.
 #[derive(Debug, thiserror::Error)]

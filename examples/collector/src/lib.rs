@@ -2,5 +2,6 @@
 #![allow(clippy::std_instead_of_core, reason = "this crate is a std program; the rule is for the libraries")]
 
 pub mod component;
+pub mod env;
 pub mod own_metrics;
 pub mod pipeline;
