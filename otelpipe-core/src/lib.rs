@@ -34,6 +34,7 @@ pub mod metric;
 pub mod number;
 #[cfg(feature = "otlp-json")]
 pub mod otlp_json;
+pub mod pattern;
 pub mod point;
 pub mod resource;
 pub mod shared_str;
