@@ -1,0 +1,457 @@
+//! The calls of CloudWatch Logs that an exporter makes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, Uri};
+use serde_json::{Map, Value, json};
+
+use super::credentials::{CredentialSource, CredentialsError};
+use super::retry;
+use super::session::SessionConfig;
+use super::sign::{self, Scope};
+use crate::env::Env;
+use crate::http_client::{HttpClient, HttpError, Limits};
+
+/// What a call of CloudWatch Logs failed with, as far as callers act on it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum LogsErrorKind {
+    /// Something in the request is not allowed; sending it again does not help.
+    InvalidParameter,
+    /// The log group or stream does not exist.
+    NotFound,
+    /// It exists already.
+    AlreadyExists,
+    /// Too many requests.
+    Throttled,
+    /// The credentials are valid, but do not allow this.
+    AccessDenied,
+    /// There are no credentials, or the service does not accept them.
+    Credentials,
+    /// The service has a problem; later it may work.
+    Unavailable,
+    /// No answer: connection refused, broken, or timed out.
+    Network,
+    /// Any other refusal.
+    Other,
+}
+
+impl LogsErrorKind {
+    /// Whether the same request can succeed later without anybody doing something.
+    pub fn is_transient(self) -> bool {
+        matches!(self, Self::Throttled | Self::Unavailable | Self::Network | Self::Credentials)
+    }
+
+    /// A word for a metric's label.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::InvalidParameter => "invalid_parameter",
+            Self::NotFound => "not_found",
+            Self::AlreadyExists => "already_exists",
+            Self::Throttled => "throttled",
+            Self::AccessDenied => "access_denied",
+            Self::Credentials => "credentials",
+            Self::Unavailable => "unavailable",
+            Self::Network => "network",
+            Self::Other => "refused",
+        }
+    }
+}
+
+/// A call of CloudWatch Logs that failed. The text names the operation, the cause and,
+/// where there is one, the remedy.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("CloudWatch Logs {operation}: {message}")]
+pub struct LogsError {
+    operation: &'static str,
+    kind: LogsErrorKind,
+    message: String,
+    code: String,
+}
+
+impl LogsError {
+    /// What to do about it.
+    pub fn kind(&self) -> LogsErrorKind {
+        self.kind
+    }
+
+    /// The service's name for it, such as `ThrottlingException`; empty without an answer.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// The operation that failed, such as `PutLogEvents`.
+    pub fn operation(&self) -> &'static str {
+        self.operation
+    }
+}
+
+/// Which events of an accepted batch the service threw away, as indexes into it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Rejected {
+    /// Events before this one are too old.
+    pub too_old_end: Option<usize>,
+    /// Events before this one are older than the group keeps them.
+    pub expired_end: Option<usize>,
+    /// This event and those after it are too far in the future.
+    pub too_new_start: Option<usize>,
+}
+
+impl Rejected {
+    /// How many of `events` were thrown away.
+    pub fn count(self, events: usize) -> usize {
+        let old = self.too_old_end.max(self.expired_end).unwrap_or(0).min(events);
+        let new = self.too_new_start.map_or(0, |start| events.saturating_sub(start));
+        (old + new).min(events)
+    }
+
+    /// Whether event `at` of `events` was thrown away.
+    pub fn contains(self, at: usize) -> bool {
+        self.too_old_end.max(self.expired_end).is_some_and(|end| at < end)
+            || self.too_new_start.is_some_and(|start| at >= start)
+    }
+}
+
+/// How a [`LogsClient`] is set up.
+#[derive(Clone, Debug)]
+pub struct LogsOptions {
+    /// The AWS keys of the component.
+    pub session: SessionConfig,
+    /// The region, resolved.
+    pub region: String,
+    /// Days for which a group made by us keeps its events; 0 means for ever.
+    pub retention_days: i64,
+    /// Tags of a group made by us.
+    pub tags: Vec<(String, String)>,
+    /// The component and what it is used for, as in `awsemf; ContainerInsights`.
+    pub user_agent_detail: String,
+}
+
+/// Calls CloudWatch Logs: signed, tried again where that helps. Shares its connections.
+#[derive(Debug)]
+pub struct LogsClient {
+    http: HttpClient,
+    url: Uri,
+    region: String,
+    credentials: Arc<CredentialSource>,
+    user_agent: HeaderValue,
+    timeout: Duration,
+    attempts: u32,
+    /// Multiplies the delays between attempts; tests set 0.
+    delay_scale: u32,
+    retention_days: i64,
+    tags: Vec<(String, String)>,
+    /// How far the service's clock is ahead of ours, in seconds.
+    clock_skew_s: AtomicI64,
+}
+
+impl LogsClient {
+    /// Reads the session's settings. Makes no call.
+    ///
+    /// # Errors
+    ///
+    /// An endpoint or proxy that is no URL, or a certificate file that cannot be read.
+    pub fn new(
+        options: LogsOptions,
+        credentials: Arc<CredentialSource>,
+        env: &Env,
+    ) -> Result<Self, HttpError> {
+        let LogsOptions { session, region, retention_days, tags, user_agent_detail } = options;
+        let user_agent = format!("otelpipe/{} ({user_agent_detail})", env!("CARGO_PKG_VERSION"));
+        Ok(Self {
+            http: session.http_client(env)?,
+            url: session.service_url("logs", "CLOUDWATCH_LOGS", &region, env)?,
+            region,
+            credentials,
+            user_agent: HeaderValue::from_str(&user_agent).unwrap_or(HeaderValue::from_static("otelpipe")),
+            timeout: session.request_timeout(),
+            attempts: session.attempts(),
+            delay_scale: 1,
+            retention_days,
+            tags,
+            clock_skew_s: AtomicI64::new(0),
+        })
+    }
+
+    /// Sends a batch; `body` is the whole JSON request. A missing stream or group is made,
+    /// then the batch is sent again.
+    ///
+    /// Any answer of success counts, with or without a sequence token. A batch that the
+    /// service has had before counts as delivered.
+    ///
+    /// # Errors
+    ///
+    /// The batch was not taken; [`LogsError::kind`] says whether it could be later.
+    pub async fn put_log_events(
+        &self,
+        group: &str,
+        stream: &str,
+        body: Bytes,
+    ) -> Result<Rejected, LogsError> {
+        let mut rounds = PUT_ROUNDS;
+        loop {
+            rounds -= 1;
+            let failure = match self.call("PutLogEvents", body.clone()).await {
+                Ok(answer) => return Ok(rejected(&answer)),
+                Err(failure) if failure.code == "DataAlreadyAcceptedException" => {
+                    return Ok(Rejected::default());
+                }
+                Err(failure) => failure,
+            };
+            if failure.kind != LogsErrorKind::NotFound || rounds == 0 {
+                return Err(failure);
+            }
+            self.create_stream(group, stream).await?;
+        }
+    }
+
+    /// Makes a stream, and its group if that is missing too. The group gets tags and
+    /// retention. What exists already is left as it is.
+    ///
+    /// # Errors
+    ///
+    /// The stream could not be made. A retention that is refused is an error, too: then
+    /// the group exists, but not the stream.
+    pub async fn create_stream(&self, group: &str, stream: &str) -> Result<(), LogsError> {
+        let stream_body = json!({ "logGroupName": group, "logStreamName": stream });
+        match self.call("CreateLogStream", to_bytes(&stream_body)).await {
+            Err(failure) if failure.kind == LogsErrorKind::NotFound => {}
+            outcome => return tolerate_existing(outcome),
+        }
+        let mut body = json!({ "logGroupName": group });
+        if !self.tags.is_empty() {
+            let tags: Map<String, Value> =
+                self.tags.iter().map(|(k, v)| (k.clone(), v.as_str().into())).collect();
+            body["tags"] = tags.into();
+        }
+        match self.call("CreateLogGroup", to_bytes(&body)).await {
+            Ok(_) => {}
+            outcome => return tolerate_existing(outcome),
+        }
+        if self.retention_days != 0 {
+            let body = json!({ "logGroupName": group, "retentionInDays": self.retention_days });
+            self.call("PutRetentionPolicy", to_bytes(&body)).await?;
+        }
+        tolerate_existing(self.call("CreateLogStream", to_bytes(&stream_body)).await)
+    }
+
+    /// One call, tried up to `attempts` times.
+    async fn call(&self, operation: &'static str, body: Bytes) -> Result<Bytes, LogsError> {
+        let invocation = invocation_id();
+        let mut renewed = false;
+        let mut attempt = 1;
+        loop {
+            let outcome = self.attempt(operation, body.clone(), &invocation, attempt).await;
+            let (failure, wait) = match outcome {
+                Ok(answer) => return Ok(answer),
+                Err(failed) => failed,
+            };
+            let repeat = match failure.kind {
+                // The credentials may have been renewed elsewhere, or the clock be wrong: once.
+                LogsErrorKind::Credentials => {
+                    !failure.code.is_empty() && !std::mem::replace(&mut renewed, true)
+                }
+                kind => kind.is_transient() && attempt < self.attempts,
+            };
+            if !repeat {
+                return Err(failure);
+            }
+            if failure.kind == LogsErrorKind::Credentials {
+                self.credentials.forget().await;
+            } else {
+                let delay = retry::sdk_delay(attempt).max(wait.unwrap_or_default());
+                tracing::debug!("{failure}; trying again in {delay:?}");
+                tokio::time::sleep(delay * self.delay_scale).await;
+                attempt += 1;
+            }
+        }
+    }
+
+    async fn attempt(
+        &self,
+        operation: &'static str,
+        body: Bytes,
+        invocation: &str,
+        attempt: u32,
+    ) -> Result<Bytes, (LogsError, Option<Duration>)> {
+        let failed =
+            |kind, message: String| (LogsError { operation, kind, message, code: String::new() }, None);
+        let credentials = self.credentials.get(SystemTime::now()).await.map_err(|failure| match failure {
+            CredentialsError::Setup(_) => failed(LogsErrorKind::Other, failure.to_string()),
+            _ => failed(LogsErrorKind::Credentials, failure.to_string()),
+        })?;
+        let request = Request::post(self.url.clone())
+            .header("content-type", "application/x-amz-json-1.1")
+            .header("x-amz-target", format!("Logs_20140328.{operation}"))
+            .header("x-amzn-logs-format", "json/emf")
+            .header("amz-sdk-invocation-id", invocation)
+            .header("amz-sdk-request", format!("attempt={attempt}; max={}", self.attempts))
+            .header("user-agent", self.user_agent.clone())
+            .body(body);
+        let mut request = request.map_err(|failure| failed(LogsErrorKind::Other, failure.to_string()))?;
+        let scope = Scope { region: &self.region, service: "logs" };
+        sign::sign(&mut request, &credentials, scope, self.now())
+            .map_err(|failure| failed(LogsErrorKind::Other, failure.to_string()))?;
+        let limits = Limits { timeout: self.timeout, max_body: MAX_ANSWER };
+        let answer = self.http.fetch(request, limits).await.map_err(|failure| {
+            let kind = if failure.is_transient() { LogsErrorKind::Network } else { LogsErrorKind::Other };
+            failed(kind, failure.to_string())
+        })?;
+        if answer.status().is_success() {
+            return Ok(answer.into_body());
+        }
+        let wait = retry::retry_after(answer.headers());
+        let failure = refusal(operation, &answer);
+        if failure.kind == LogsErrorKind::Credentials {
+            self.learn_clock(&answer);
+        }
+        Err((failure, wait))
+    }
+
+    /// Our clock, corrected by what the service told.
+    fn now(&self) -> SystemTime {
+        let skew = self.clock_skew_s.load(Ordering::Relaxed);
+        let distance = Duration::from_secs(skew.unsigned_abs());
+        let now = SystemTime::now();
+        if skew < 0 { now - distance } else { now + distance }
+    }
+
+    /// Takes over the service's clock when ours differs by minutes: a signature is valid
+    /// for a few minutes only.
+    fn learn_clock(&self, answer: &Response<Bytes>) {
+        let date = answer.headers().get(http::header::DATE).and_then(|date| date.to_str().ok());
+        let Some(date) = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok()) else { return };
+        let skew = date.timestamp().as_second() - jiff::Timestamp::now().as_second();
+        if skew.abs() >= MIN_SKEW_S {
+            tracing::warn!(
+                "this machine's clock differs from that of CloudWatch Logs by {skew} s; correcting signatures"
+            );
+            self.clock_skew_s.store(skew, Ordering::Relaxed);
+        }
+    }
+
+    /// Makes tests quick: no waiting between attempts.
+    #[cfg(test)]
+    pub(crate) fn without_delays(mut self) -> Self {
+        self.delay_scale = 0;
+        self
+    }
+}
+
+/// Reads a refusal: its name from the header or the body, and what it means to us.
+fn refusal(operation: &'static str, answer: &Response<Bytes>) -> LogsError {
+    let body: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+    let text = |keys: [&str; 2]| keys.iter().find_map(|key| body.get(key)).and_then(Value::as_str);
+    let header = answer.headers().get("x-amzn-errortype").and_then(|value| value.to_str().ok());
+    let code = header.or_else(|| text(["__type", "code"])).unwrap_or_default();
+    let code = code.rsplit('#').next().unwrap_or_default().split(':').next().unwrap_or_default().to_owned();
+    let said = match text(["message", "Message"]) {
+        Some(message) => message.to_owned(),
+        None => String::from_utf8_lossy(answer.body()).chars().take(200).collect(),
+    };
+    let kind = kind_of(&code, answer.status());
+    let mut message = format!("{} {code}", answer.status().as_u16()).trim_end().to_owned();
+    if !said.is_empty() {
+        message = format!("{message}: {said}");
+    }
+    match kind {
+        LogsErrorKind::AccessDenied => {
+            message += &format!("; allow logs:{operation} to the role or user of the collector")
+        }
+        LogsErrorKind::Credentials => message += "; check the credentials and the clock of this machine",
+        _ => {}
+    }
+    LogsError { operation, kind, message, code }
+}
+
+/// Source: aws-sdk-go-v2 `aws/retry/standard.go` for what counts as throttling.
+fn kind_of(code: &str, status: StatusCode) -> LogsErrorKind {
+    match code {
+        "InvalidParameterException" | "ValidationException" | "SerializationException" => {
+            LogsErrorKind::InvalidParameter
+        }
+        "ResourceNotFoundException" => LogsErrorKind::NotFound,
+        "ResourceAlreadyExistsException" => LogsErrorKind::AlreadyExists,
+        "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "TooManyRequestsException"
+        | "ProvisionedThroughputExceededException"
+        | "RequestLimitExceeded"
+        | "BandwidthLimitExceeded"
+        | "LimitExceededException"
+        | "SlowDown"
+        | "PriorRequestNotComplete" => LogsErrorKind::Throttled,
+        "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" => LogsErrorKind::AccessDenied,
+        "ExpiredToken"
+        | "ExpiredTokenException"
+        | "UnrecognizedClientException"
+        | "InvalidClientTokenId"
+        | "InvalidSignatureException"
+        | "SignatureDoesNotMatch"
+        | "RequestExpired"
+        | "RequestTimeTooSkewed"
+        | "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException"
+        | "IncompleteSignature"
+        | "AuthFailure" => LogsErrorKind::Credentials,
+        "ServiceUnavailableException"
+        | "OperationAbortedException"
+        | "RequestTimeout"
+        | "RequestTimeoutException" => LogsErrorKind::Unavailable,
+        _ => match status.as_u16() {
+            429 => LogsErrorKind::Throttled,
+            401 | 403 => LogsErrorKind::AccessDenied,
+            500..=599 | 408 => LogsErrorKind::Unavailable,
+            _ => LogsErrorKind::Other,
+        },
+    }
+}
+
+fn rejected(answer: &[u8]) -> Rejected {
+    let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+    let index = |key: &str| {
+        let index = answer.get("rejectedLogEventsInfo")?.get(key)?.as_u64()?;
+        usize::try_from(index).ok()
+    };
+    Rejected {
+        too_old_end: index("tooOldLogEventEndIndex"),
+        expired_end: index("expiredLogEventEndIndex"),
+        too_new_start: index("tooNewLogEventStartIndex"),
+    }
+}
+
+fn tolerate_existing(outcome: Result<Bytes, LogsError>) -> Result<(), LogsError> {
+    match outcome {
+        Err(failure) if failure.kind != LogsErrorKind::AlreadyExists => Err(failure),
+        _ => Ok(()),
+    }
+}
+
+fn to_bytes(body: &Value) -> Bytes {
+    body.to_string().into()
+}
+
+/// A random UUID, the same for all attempts of a call.
+fn invocation_id() -> String {
+    let id = (fastrand::u128(..) & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
+    let hex = format!("{id:032x}");
+    let mut text = String::with_capacity(36);
+    for (at, digit) in hex.chars().enumerate() {
+        if matches!(at, 8 | 12 | 16 | 20) {
+            text.push('-');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A batch is sent at most this often while its stream keeps disappearing.
+const PUT_ROUNDS: u32 = 3;
+const MAX_ANSWER: usize = 1 << 20;
+const MIN_SKEW_S: i64 = 120;

@@ -1,0 +1,13 @@
+//! AWS: credentials, region, signatures, and the calls of CloudWatch Logs.
+
+pub mod credentials;
+pub mod imds;
+pub mod logs;
+pub mod profile;
+pub mod region;
+pub mod session;
+pub mod sign;
+
+mod container;
+mod retry;
+mod sts;

@@ -1,0 +1,145 @@
+//! One small HTTP client for everything that the collector asks over HTTP.
+//!
+//! Connections are kept and used again, every exchange has a deadline, every answer
+//! a size limit. TLS by rustls; proxies as the environment or the configuration says.
+
+mod body;
+mod connect;
+mod error;
+mod proxy;
+mod tls;
+
+pub use body::Body;
+pub use error::HttpError;
+pub(crate) use error::causes;
+pub use proxy::Proxy;
+pub use tls::{TlsOptions, TlsVersion};
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::time::Instant;
+
+use connect::Connector;
+
+/// How an [`HttpClient`] connects.
+#[derive(Clone, Debug)]
+pub struct HttpOptions {
+    /// Certificates and versions.
+    pub tls: TlsOptions,
+    /// Which requests go through a proxy. Default: none.
+    pub proxy: Proxy,
+    /// Limit for the TCP connection. Default: 5 s.
+    pub connect_timeout: Duration,
+    /// How many idle connections are kept for each host. Default: 2.
+    pub max_idle_per_host: usize,
+    /// How long an idle connection is kept. Default: 90 s.
+    pub idle_timeout: Duration,
+    /// Whether HTTP/2 is offered over TLS. Default: false.
+    pub http2: bool,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        Self {
+            tls: TlsOptions::default(),
+            proxy: Proxy::default(),
+            connect_timeout: Duration::from_secs(5),
+            max_idle_per_host: 2,
+            idle_timeout: Duration::from_secs(90),
+            http2: false,
+        }
+    }
+}
+
+/// Limits of one exchange.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// From the first byte of the connection to the last byte of the answer.
+    pub timeout: Duration,
+    /// Size of the answer's body as it comes from the wire, in bytes.
+    pub max_body: usize,
+}
+
+/// Sends requests; cloning shares the connections.
+#[derive(Clone)]
+pub struct HttpClient {
+    client: Client<HttpsConnector<Connector>, Full<Bytes>>,
+    proxy: Proxy,
+}
+
+impl HttpClient {
+    /// Reads the certificate files. Opens no connection.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read, a certificate or key that cannot be parsed, a proxy
+    /// address that is not a URL.
+    pub fn new(options: &HttpOptions) -> Result<Self, HttpError> {
+        let tls = tls::client_config(&options.tls)?;
+        let connector = Connector::new(options, tls.clone());
+        let mut builder = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+        if let Some(name) = tls::server_name(&options.tls)? {
+            builder = builder.with_server_name_resolver(hyper_rustls::FixedServerNameResolver::new(name));
+        }
+        let connector = if options.http2 {
+            builder.enable_http1().enable_http2().wrap_connector(connector)
+        } else {
+            builder.enable_http1().wrap_connector(connector)
+        };
+        let client = Client::builder(TokioExecutor::new())
+            .pool_max_idle_per_host(options.max_idle_per_host)
+            .pool_idle_timeout(options.idle_timeout)
+            .pool_timer(TokioTimer::new())
+            .build(connector);
+        Ok(Self { client, proxy: options.proxy.clone() })
+    }
+
+    /// Sends a request and returns when the head of the answer is there; its body is
+    /// read piece by piece under the same deadline.
+    ///
+    /// # Errors
+    ///
+    /// What keeps the answer from arriving. An answer of any status is `Ok`.
+    pub async fn send(&self, request: Request<Bytes>, limits: Limits) -> Result<Response<Body>, HttpError> {
+        let deadline = Instant::now() + limits.timeout;
+        let mut request = request.map(Full::new);
+        if request.uri().scheme().is_none() || request.uri().authority().is_none() {
+            return Err(HttpError::Url {
+                url: request.uri().to_string(),
+                reason: "scheme and host are needed".into(),
+            });
+        }
+        let target = error::target_of(request.uri());
+        self.proxy.authorize(&mut request);
+        let answer = tokio::time::timeout_at(deadline, self.client.request(request)).await;
+        let answer = match answer {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(failure)) => return Err(HttpError::from_client(target, &failure)),
+            Err(_) => return Err(HttpError::Timeout { target, after: limits.timeout }),
+        };
+        Ok(answer.map(|incoming| Body::new(incoming, target, deadline, limits)))
+    }
+
+    /// Sends a request and reads the whole answer.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send), and an answer that breaks off or is above the limit.
+    pub async fn fetch(&self, request: Request<Bytes>, limits: Limits) -> Result<Response<Bytes>, HttpError> {
+        let (head, body) = self.send(request, limits).await?.into_parts();
+        Ok(Response::from_parts(head, body.collect().await?))
+    }
+}
+
+impl fmt::Debug for HttpClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpClient").field("proxy", &self.proxy).finish_non_exhaustive()
+    }
+}
