@@ -87,7 +87,7 @@ impl CredentialSource {
         let http = default_client(env).map_err(|failure| CredentialsError::Setup(failure.to_string()))?;
         let sts = Sts::new(http, Some(region), env);
         let source = Source::choose(env, &sts)?;
-        let may_stretch = role_arn.is_empty() && matches!(source, Source::Shared { .. });
+        let may_stretch = role_arn.is_empty() && matches!(source, Source::Ambient(_));
         let provider: Box<dyn ProvideCredentials> = if role_arn.is_empty() {
             Box::new(source)
         } else {
@@ -186,12 +186,15 @@ enum Source {
     Fixed(Credentials),
     WebIdentity(Box<WebIdentityTokenCredentialsProvider>),
     /// The profile, then the container's endpoint, then the instance's metadata.
-    Shared {
-        profile: Box<ProfileFileCredentialsProvider>,
-        profile_name: String,
-        container: Option<Container>,
-        imds: Imds,
-    },
+    Ambient(Box<Ambient>),
+}
+
+#[derive(Debug)]
+struct Ambient {
+    profile: ProfileFileCredentialsProvider,
+    profile_name: String,
+    container: Option<Container>,
+    imds: Imds,
 }
 
 impl Source {
@@ -230,30 +233,34 @@ impl Source {
             .profile_name(&shared.name)
             .profile_files(shared.files())
             .build();
-        Ok(Self::Shared {
-            profile: Box::new(profile),
+        Ok(Self::Ambient(Box::new(Ambient {
+            profile,
             profile_name: shared.name,
             container: Container::from_env(env)?,
             imds: Imds::from_env(env).map_err(|failure| CredentialsError::Setup(failure.to_string()))?,
-        })
+        })))
     }
 
     async fn fetch(&self) -> Result<Credentials, SdkError> {
         match self {
             Self::Fixed(credentials) => Ok(credentials.clone()),
             Self::WebIdentity(provider) => provider.provide_credentials().await,
-            Self::Shared { profile, profile_name, container, imds } => {
-                match profile.provide_credentials().await {
-                    Err(SdkError::CredentialsNotLoaded(_)) => {}
-                    found_or_failed => return found_or_failed,
-                }
-                let found = match container {
-                    Some(container) => container.fetch().await,
-                    None => of_instance(imds, profile_name).await,
-                };
-                found.map_err(SdkError::provider_error)
-            }
+            Self::Ambient(ambient) => ambient.fetch().await,
         }
+    }
+}
+
+impl Ambient {
+    async fn fetch(&self) -> Result<Credentials, SdkError> {
+        match self.profile.provide_credentials().await {
+            Err(SdkError::CredentialsNotLoaded(_)) => {}
+            found_or_failed => return found_or_failed,
+        }
+        let found = match &self.container {
+            Some(container) => container.fetch().await,
+            None => of_instance(&self.imds, &self.profile_name).await,
+        };
+        found.map_err(SdkError::provider_error)
     }
 }
 

@@ -332,13 +332,6 @@ impl LogsClient {
             self.clock_skew_s.store(skew, Ordering::Relaxed);
         }
     }
-
-    /// Makes tests quick: no waiting between attempts.
-    #[cfg(test)]
-    pub(crate) fn without_delays(mut self) -> Self {
-        self.delay_scale = 0;
-        self
-    }
 }
 
 /// Reads a refusal: its name from the header or the body, and what it means to us.
