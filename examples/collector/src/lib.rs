@@ -3,6 +3,7 @@
 
 pub mod aws;
 pub mod component;
+pub mod config;
 pub mod env;
 pub mod http_client;
 pub mod own_metrics;
