@@ -1,3 +1,34 @@
-//! …
+//! CloudWatch at the wire: metric declarations, dimension sets, EMF documents, log
+//! events and how they are batched.
+//!
+//! A batch of metrics goes in and log events come out, each a document in CloudWatch's
+//! Embedded Metric Format; log events go in and bodies of `PutLogEvents` requests come
+//! out. Opens no socket, reads no clock, knows no credentials.
+//!
+//! The behaviour is that of the `awsemf` exporter of the OpenTelemetry Collector
+//! contrib v0.156; where it loses data, [`options::EmfOptions`] says what is done instead.
+//!
+//! See [`encoder::EmfEncoder`] for an example.
+//!
+//! # Features (none is on by default)
+//!
+//! - `serde`: configuration types implement `Deserialize`.
 #![no_std]
+
 extern crate alloc;
+
+pub mod config;
+mod datapoint;
+mod declaration;
+mod delta;
+pub mod dimension;
+mod document;
+pub mod encoder;
+mod group;
+mod json;
+pub mod log_event;
+pub mod options;
+mod placeholder;
+pub mod report;
+pub mod rules;
+pub mod unit;

@@ -1,0 +1,605 @@
+//! Documents: a group of values as one line of JSON, written straight into a buffer.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use otelpipe_core::metric::MetricKind;
+use otelpipe_core::number;
+use otelpipe_core::shared_str::SharedStr;
+
+use crate::datapoint::{Complex, EmfValue};
+use crate::dimension::{DimensionSets, OTEL_LIB};
+use crate::group::{Group, Groups, KUBERNETES, Names, is_workload};
+use crate::json::{write_canonical, write_string};
+use crate::log_event::LogEventRef;
+use crate::report::{DropReason, EmfReport};
+use crate::rules::{DeclarationIndex, EnvelopeVersion, Rules, SelectionId, Selections};
+
+/// The label that sets the storage resolution; it is in no document.
+const STORAGE_RESOLUTION: &str = "aws.emf.storage_resolution";
+
+const DEFAULT_RESOLUTION: i64 = 60;
+
+/// The metrics of a batch: names and what their definitions look like.
+#[derive(Debug, Default)]
+pub(crate) struct Metrics<'a> {
+    facts: Vec<MetricFacts<'a>>,
+    /// Pieces of JSON that `facts` refer to.
+    text: String,
+    /// Place of each metric among all, by name; equal names have equal ranks.
+    ranks: Vec<u32>,
+}
+
+#[derive(Debug)]
+struct MetricFacts<'a> {
+    name: Cow<'a, str>,
+    /// `"name":`
+    key: Range<usize>,
+    /// `{"Name":"name","Unit":"unit","StorageResolution":`
+    definition: Range<usize>,
+    selection: SelectionId,
+}
+
+impl<'a> Metrics<'a> {
+    pub(crate) fn push(&mut self, name: Cow<'a, str>, unit: &str, selection: SelectionId) -> u32 {
+        let start = self.text.len();
+        write_string(&name, &mut self.text);
+        self.text.push(':');
+        let key = start..self.text.len();
+        self.text.push_str("{\"Name\":");
+        write_string(&name, &mut self.text);
+        self.text.push_str(",\"Unit\":");
+        write_string(unit, &mut self.text);
+        self.text.push_str(",\"StorageResolution\":");
+        let definition = key.end..self.text.len();
+        self.facts.push(MetricFacts { name, key, definition, selection });
+        u32::try_from(self.facts.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    pub(crate) fn name(&self, metric: u32) -> &str {
+        &self.facts[metric as usize].name
+    }
+
+    fn piece(&self, range: &Range<usize>) -> &str {
+        self.text.get(range.clone()).expect("ranges are taken at the ends of pieces")
+    }
+
+    /// To be called after the last `push`.
+    pub(crate) fn rank(&mut self) {
+        let mut order: Vec<usize> = (0..self.facts.len()).collect();
+        order.sort_unstable_by(|a, b| self.facts[*a].name.cmp(&self.facts[*b].name));
+        self.ranks.clear();
+        self.ranks.resize(order.len(), 0);
+        let mut rank = 0;
+        for pair in 0..order.len() {
+            if pair > 0 && self.facts[order[pair]].name != self.facts[order[pair - 1]].name {
+                rank += 1;
+            }
+            self.ranks[order[pair]] = rank;
+        }
+    }
+}
+
+/// A value of the document at hand.
+#[derive(Clone, Copy, Debug)]
+struct Chosen {
+    rank: u32,
+    metric: u32,
+    value: EmfValue,
+    /// Position in [`DocumentWriter::measurements`], if the metric is extracted.
+    measurement: Option<usize>,
+}
+
+/// Metrics that are extracted by the same dimension sets.
+#[derive(Debug, Default)]
+struct Measurement {
+    declarations: Vec<DeclarationIndex>,
+    sets: DimensionSets,
+}
+
+/// Members of the root besides labels and metrics, in the order of their names.
+#[derive(Clone, Copy, Debug)]
+enum Special {
+    CloudWatchMetrics,
+    Timestamp,
+    Version,
+    Aws,
+    PromMetricType,
+}
+
+impl Special {
+    fn name(self) -> &'static str {
+        match self {
+            Self::CloudWatchMetrics => "CloudWatchMetrics",
+            Self::Timestamp => "Timestamp",
+            Self::Version => "Version",
+            Self::Aws => "_aws",
+            Self::PromMetricType => "prom_metric_type",
+        }
+    }
+}
+
+/// Writes the documents of a batch, one group after the other.
+#[derive(Debug)]
+pub(crate) struct DocumentWriter<'w, 'a> {
+    rules: &'w Rules,
+    names: &'w Names,
+    selections: &'w Selections,
+    groups: &'w Groups<'a>,
+    metrics: &'w Metrics<'a>,
+    complex: &'w Complex,
+    /// Labels of the group at hand, sorted by name.
+    labels: Vec<(&'a str, Cow<'a, str>)>,
+    /// Whether the label `kubernetes` is the one that was made here.
+    kubernetes_made: bool,
+    resolution: i64,
+    chosen: Vec<Chosen>,
+    measurements: Vec<Measurement>,
+    used_measurements: usize,
+    /// For each declaration whether its matchers hold for the labels.
+    taking_part: Vec<bool>,
+    /// What each selection seen in this group came to.
+    decided: Vec<(SelectionId, Option<usize>)>,
+    scratch: String,
+    out: &'w mut String,
+}
+
+impl<'w, 'a> DocumentWriter<'w, 'a> {
+    pub(crate) fn new(
+        rules: &'w Rules,
+        names: &'w Names,
+        selections: &'w Selections,
+        (groups, metrics, complex): (&'w Groups<'a>, &'w Metrics<'a>, &'w Complex),
+        out: &'w mut String,
+    ) -> Self {
+        Self {
+            rules,
+            names,
+            selections,
+            groups,
+            metrics,
+            complex,
+            labels: Vec::new(),
+            kubernetes_made: false,
+            resolution: DEFAULT_RESOLUTION,
+            chosen: Vec::new(),
+            measurements: Vec::new(),
+            used_measurements: 0,
+            taking_part: Vec::new(),
+            decided: Vec::new(),
+            scratch: String::new(),
+            out,
+        }
+    }
+
+    /// Writes the documents of a group: one, unless the limits ask for more.
+    pub(crate) fn write_group(
+        &mut self,
+        group: &Group<'a>,
+        report: &mut EmfReport,
+        emit: &mut impl FnMut(LogEventRef<'_>),
+    ) {
+        self.collect_labels(group);
+        self.collect_metrics(group, report);
+        if self.assign_measurements() {
+            report.split_dimension_sets += 1;
+        }
+        let documents = report.documents;
+        let chosen = core::mem::take(&mut self.chosen);
+        let mut rest = chosen.as_slice();
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(self.declarable(rest));
+            self.write_within_limit(now, group, report, emit);
+            rest = later;
+        }
+        report.split_documents += (report.documents - documents).saturating_sub(1);
+        self.chosen = chosen;
+    }
+
+    fn collect_labels(&mut self, group: &Group<'a>) {
+        let labels = &mut self.labels;
+        labels.clear();
+        self.groups.labels(group).collect(labels);
+        self.kubernetes_made = self.rules.fargate && labels.iter().any(is_workload);
+        if self.kubernetes_made {
+            let find = |name: &str| labels.iter().find(|(key, _)| *key == name).map_or("", |(_, text)| text);
+            let text = kubernetes_object(find);
+            labels.retain(|(key, _)| *key != KUBERNETES);
+            labels.push((KUBERNETES, Cow::Owned(text)));
+        }
+        labels.sort_unstable_by_key(|(key, _)| *key);
+        self.resolution = DEFAULT_RESOLUTION;
+        if let Some(at) = position(labels, STORAGE_RESOLUTION) {
+            let (_, text) = labels.remove(at);
+            self.resolution = text.parse().unwrap_or(DEFAULT_RESOLUTION);
+        }
+    }
+
+    /// Metrics by name; of equal names the first to arrive.
+    fn collect_metrics(&mut self, group: &Group<'a>, report: &mut EmfReport) {
+        self.chosen.clear();
+        self.chosen.extend(self.groups.entries(group).map(|entry| Chosen {
+            rank: self.metrics.ranks[entry.metric as usize],
+            metric: entry.metric,
+            value: entry.value,
+            measurement: None,
+        }));
+        if !self.chosen.is_sorted_by(|a, b| a.rank < b.rank) {
+            self.chosen.sort_by_key(|chosen| chosen.rank);
+            let metrics = self.metrics;
+            self.chosen.dedup_by(|later, kept| {
+                let duplicate = later.rank == kept.rank;
+                if duplicate {
+                    report.drop_value(DropReason::Duplicate, || metrics.name(later.metric).into());
+                }
+                duplicate
+            });
+        }
+    }
+
+    /// Decides for each metric which measurement extracts it. Returns whether a
+    /// dimension set was split.
+    ///
+    /// Source: `groupedMetricToCWMeasurementsWithFilters` in
+    /// `exporter/awsemfexporter/metric_translator.go`.
+    fn assign_measurements(&mut self) -> bool {
+        self.used_measurements = 0;
+        let labels = self.labels.len();
+        let scope = position(&self.labels, OTEL_LIB);
+        if self.rules.declarations.is_empty() {
+            let rollup = self.rules.rollup;
+            let most = self.rules.options.max_dimensions_per_set;
+            let split = self.measurement().sets.push_undeclared(labels, scope, rollup, most);
+            for chosen in &mut self.chosen {
+                chosen.measurement = Some(0);
+            }
+            return split;
+        }
+        self.taking_part.clear();
+        let all = &self.labels;
+        let find = |name: &str| position(all, name).map_or("", |at| &*all[at].1);
+        let scratch = &mut self.scratch;
+        self.taking_part
+            .extend(self.rules.declarations.iter().map(|declaration| declaration.matches(find, scratch)));
+        self.decided.clear();
+        let mut chosen = core::mem::take(&mut self.chosen);
+        for chosen in &mut chosen {
+            let selection = self.metrics.facts[chosen.metric as usize].selection;
+            let known = self.decided.iter().find(|(other, _)| *other == selection);
+            chosen.measurement = match known {
+                Some((_, measurement)) => *measurement,
+                None => {
+                    let measurement = self.decide(selection, scope);
+                    self.decided.push((selection, measurement));
+                    measurement
+                }
+            };
+        }
+        self.chosen = chosen;
+        false
+    }
+
+    /// The measurement of the metrics with this selection, `None` if they are not extracted.
+    fn decide(&mut self, selection: SelectionId, scope: Option<usize>) -> Option<usize> {
+        let Self { measurements, used_measurements, taking_part, rules, labels, selections, .. } = self;
+        let declarations =
+            selections.get(selection).iter().copied().filter(|at| taking_part[usize::from(*at)]);
+        declarations.clone().next()?;
+        let known = measurements[..*used_measurements]
+            .iter()
+            .position(|measurement| measurement.declarations.iter().copied().eq(declarations.clone()));
+        if let Some(at) = known {
+            return (!measurements[at].sets.is_empty()).then_some(at);
+        }
+        let at = *used_measurements;
+        *used_measurements += 1;
+        if measurements.len() == at {
+            measurements.push(Measurement::default());
+        }
+        let measurement = &mut measurements[at];
+        measurement.declarations.clear();
+        measurement.declarations.extend(declarations);
+        measurement.sets.clear();
+        for declaration in &measurement.declarations {
+            for names in &rules.declarations[usize::from(*declaration)].dimension_sets {
+                measurement
+                    .sets
+                    .push_names(names.iter().map(SharedStr::as_str), |name| position(labels, name));
+            }
+        }
+        measurement.sets.push_rollup(labels.len(), scope, rules.rollup);
+        (!measurement.sets.is_empty()).then_some(at)
+    }
+
+    /// The only measurement where nothing is declared.
+    fn measurement(&mut self) -> &mut Measurement {
+        if self.measurements.is_empty() {
+            self.measurements.push(Measurement::default());
+        }
+        self.used_measurements = 1;
+        self.measurements[0].sets.clear();
+        &mut self.measurements[0]
+    }
+
+    /// How many of `chosen` one document may hold: so many that not too many are extracted.
+    fn declarable(&self, chosen: &[Chosen]) -> usize {
+        let most = self.rules.options.max_metrics_per_document.max(1);
+        if chosen.len() <= most {
+            return chosen.len();
+        }
+        let mut extracted = 0;
+        chosen
+            .iter()
+            .position(|chosen| {
+                extracted += usize::from(chosen.measurement.is_some());
+                extracted > most
+            })
+            .unwrap_or(chosen.len())
+    }
+
+    /// Writes `chosen` as one document or, where that is too long, as several.
+    fn write_within_limit(
+        &mut self,
+        chosen: &[Chosen],
+        group: &Group<'a>,
+        report: &mut EmfReport,
+        emit: &mut impl FnMut(LogEventRef<'_>),
+    ) {
+        self.write_document(chosen, group);
+        if self.out.len() <= self.rules.options.max_message_bytes {
+            report.documents += 1;
+            report.values += chosen.len() as u64;
+            let stream = self.names.get(group.stream);
+            emit(LogEventRef {
+                group: self.names.get(group.group),
+                stream: if stream.is_empty() { &self.rules.options.default_log_stream } else { stream },
+                timestamp_ms: group.timestamp_ms,
+                message: self.out,
+            });
+        } else if let [one] = chosen {
+            report.drop_value(DropReason::TooLarge, || self.metrics.name(one.metric).into());
+        } else {
+            let (first, second) = chosen.split_at(chosen.len() / 2);
+            self.write_within_limit(first, group, report, emit);
+            self.write_within_limit(second, group, report, emit);
+        }
+    }
+
+    fn write_document(&mut self, chosen: &[Chosen], group: &Group<'a>) {
+        self.out.clear();
+        self.out.push('{');
+        let extracts = chosen.iter().any(|chosen| chosen.measurement.is_some());
+        let mut specials =
+            specials(self.rules.version, extracts, self.groups.origins[group.origin].prometheus);
+        let mut special = specials.next();
+        let mut metrics = chosen.iter().peekable();
+        let mut label = 0;
+        loop {
+            let metric_name = metrics.peek().map(|chosen| self.metrics.name(chosen.metric));
+            let special_name = special.map(Special::name);
+            let barrier = match (metric_name, special_name) {
+                (Some(metric), Some(special)) => Some(metric.min(special)),
+                (one, other) => one.or(other),
+            };
+            while let Some((key, _)) = self.labels.get(label) {
+                if barrier.is_some_and(|barrier| *key >= barrier) {
+                    // A metric or special member replaces the label of its name.
+                    label += usize::from(Some(*key) == barrier);
+                    break;
+                }
+                self.write_label(label);
+                label += 1;
+            }
+            let Some(barrier) = barrier else { break };
+            let replaced = metric_name == Some(barrier);
+            match special {
+                Some(member) if special_name == Some(barrier) => {
+                    self.write_special(member, chosen, group);
+                    special = specials.next();
+                    if replaced {
+                        metrics.next();
+                    }
+                }
+                _ => {
+                    if let Some(chosen) = metrics.next() {
+                        self.comma();
+                        let facts = &self.metrics.facts[chosen.metric as usize];
+                        self.out.push_str(self.metrics.piece(&facts.key));
+                        self.complex.write(chosen.value, self.out);
+                    }
+                }
+            }
+        }
+        self.out.push('}');
+    }
+
+    fn write_label(&mut self, at: usize) {
+        self.comma();
+        let (key, text) = &self.labels[at];
+        write_string(key, self.out);
+        self.out.push(':');
+        let parsed = !self.rules.json_keys.is_empty() && self.rules.json_keys.iter().any(|json| json == key);
+        if !parsed {
+            write_string(text, self.out);
+        } else if self.kubernetes_made && *key == KUBERNETES {
+            self.out.push_str(text); // canonical as it was made
+        } else if !write_canonical(text, self.out) {
+            write_string(text, self.out);
+        }
+    }
+
+    fn write_special(&mut self, member: Special, chosen: &[Chosen], group: &Group<'a>) {
+        self.comma();
+        write_string(member.name(), self.out);
+        self.out.push(':');
+        match member {
+            Special::Version => self.out.push_str(match self.rules.version {
+                EnvelopeVersion::Zero => "\"0\"",
+                _ => "\"1\"",
+            }),
+            Special::Aws => {
+                self.out.push_str("{\"CloudWatchMetrics\":");
+                self.write_measurements(chosen, group);
+                self.out.push_str(",\"Timestamp\":");
+                number::write_i64(group.timestamp_ms, self.out);
+                self.out.push('}');
+            }
+            Special::CloudWatchMetrics => self.write_measurements(chosen, group),
+            Special::Timestamp => {
+                self.out.push('"');
+                number::write_i64(group.timestamp_ms, self.out);
+                self.out.push('"');
+            }
+            Special::PromMetricType => self.out.push_str(match group.kind {
+                MetricKind::Gauge => "\"gauge\"",
+                MetricKind::Sum => "\"counter\"",
+                MetricKind::Histogram => "\"histogram\"",
+                MetricKind::Summary => "\"summary\"",
+                MetricKind::ExponentialHistogram | MetricKind::Empty => "\"\"",
+            }),
+        }
+    }
+
+    /// Measurements in the order of their declarations, those without a metric left out.
+    fn write_measurements(&mut self, chosen: &[Chosen], group: &Group<'a>) {
+        let mut order: smallvec::SmallVec<[usize; 8]> = (0..self.used_measurements).collect();
+        order.sort_by(|a, b| self.measurements[*a].declarations.cmp(&self.measurements[*b].declarations));
+        self.out.push('[');
+        let mut first = true;
+        for at in order {
+            if !chosen.iter().any(|chosen| chosen.measurement == Some(at)) {
+                continue;
+            }
+            if !first {
+                self.out.push(',');
+            }
+            first = false;
+            self.out.push_str("{\"Namespace\":");
+            write_string(self.names.get(self.groups.origins[group.origin].namespace), self.out);
+            self.out.push_str(",\"Dimensions\":[");
+            for (index, set) in self.measurements[at].sets.iter().enumerate() {
+                self.out.push_str(if index == 0 { "[" } else { ",[" });
+                for (index, label) in set.iter().enumerate() {
+                    if index > 0 {
+                        self.out.push(',');
+                    }
+                    write_string(self.labels[*label].0, self.out);
+                }
+                self.out.push(']');
+            }
+            self.out.push_str("],\"Metrics\":[");
+            let mut separator = "";
+            for chosen in chosen.iter().filter(|chosen| chosen.measurement == Some(at)) {
+                self.out.push_str(separator);
+                separator = ",";
+                let facts = &self.metrics.facts[chosen.metric as usize];
+                self.out.push_str(self.metrics.piece(&facts.definition));
+                number::write_i64(self.resolution, self.out);
+                self.out.push('}');
+            }
+            self.out.push_str("]}");
+        }
+        self.out.push(']');
+    }
+
+    fn comma(&mut self) {
+        if self.out.len() > 1 {
+            self.out.push(',');
+        }
+    }
+}
+
+fn specials(version: EnvelopeVersion, extracts: bool, prometheus: bool) -> impl Iterator<Item = Special> {
+    let (zero, one) = (version == EnvelopeVersion::Zero, version == EnvelopeVersion::One);
+    [
+        (zero && extracts, Special::CloudWatchMetrics),
+        (zero, Special::Timestamp),
+        ((zero || one) && extracts, Special::Version),
+        (one && extracts, Special::Aws),
+        (prometheus, Special::PromMetricType),
+    ]
+    .into_iter()
+    .filter_map(|(present, member)| present.then_some(member))
+}
+
+/// Position of a label among sorted ones.
+fn position(labels: &[(&str, Cow<'_, str>)], name: &str) -> Option<usize> {
+    labels.binary_search_by(|(key, _)| (*key).cmp(name)).ok()
+}
+
+/// The `kubernetes` object as compact JSON; labels without text are left out.
+///
+/// Source: `addKubernetesWrapper` in `exporter/awsemfexporter/grouped_metric.go`.
+fn kubernetes_object<'l>(label: impl Fn(&str) -> &'l str) -> String {
+    let mut out = String::from("{");
+    let member = |name: &str, text: &str, out: &mut String| {
+        if !text.is_empty() {
+            if !out.ends_with('{') {
+                out.push(',');
+            }
+            out.push('"');
+            out.push_str(name);
+            out.push_str("\":");
+            write_string(text, out);
+        }
+    };
+    let object = |name: &str, members: &[(&str, &str)], out: &mut String| {
+        if members.iter().any(|(_, from)| !label(from).is_empty()) {
+            if !out.ends_with('{') {
+                out.push(',');
+            }
+            out.push('"');
+            out.push_str(name);
+            out.push_str("\":{");
+            for (name, from) in members {
+                member(name, label(from), out);
+            }
+            out.push('}');
+        }
+    };
+    member("container_name", label("container"), &mut out);
+    object("docker", &[("container_id", "container_id")], &mut out);
+    member("host", label("NodeName"), &mut out);
+    object("labels", &[("app", "app"), ("pod-template-hash", "pod-template-hash")], &mut out);
+    member("namespace_name", label("Namespace"), &mut out);
+    member("pod_id", label("PodId"), &mut out);
+    member("pod_name", label("PodName"), &mut out);
+    object("pod_owners", &[("owner_kind", "owner_kind"), ("owner_name", "owner_name")], &mut out);
+    member("service_name", label("Service"), &mut out);
+    out.push('}');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kubernetes_object_has_all_members_in_order() {
+        let object = kubernetes_object(|name| match name {
+            "container" => "c",
+            "container_id" => "ci",
+            "NodeName" => "n",
+            "app" => "a",
+            "pod-template-hash" => "h",
+            "Namespace" => "ns",
+            "PodId" => "pi",
+            "PodName" => "p\"",
+            "owner_kind" => "ok",
+            "owner_name" => "on",
+            "Service" => "s",
+            _ => "",
+        });
+        assert_eq!(
+            object,
+            r#"{"container_name":"c","docker":{"container_id":"ci"},"host":"n","labels":{"app":"a","pod-template-hash":"h"},"namespace_name":"ns","pod_id":"pi","pod_name":"p\"","pod_owners":{"owner_kind":"ok","owner_name":"on"},"service_name":"s"}"#
+        );
+        assert_eq!(
+            kubernetes_object(|name| if name == "owner_name" { "x" } else { "" }),
+            r#"{"pod_owners":{"owner_name":"x"}}"#
+        );
+        assert_eq!(kubernetes_object(|_| ""), "{}");
+    }
+}
