@@ -40,6 +40,7 @@ pub mod otlp_json;
 pub mod pattern;
 pub mod point;
 pub mod rate;
+pub mod relabel;
 pub mod resource;
 pub mod series;
 pub mod shared_str;
