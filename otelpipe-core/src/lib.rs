@@ -45,4 +45,5 @@ pub mod resource;
 pub mod series;
 pub mod shared_str;
 pub mod time;
+pub mod transform;
 pub mod value;
