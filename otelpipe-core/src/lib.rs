@@ -31,6 +31,7 @@ pub mod batch;
 pub mod batching;
 pub mod delta;
 pub mod duration;
+pub mod generate;
 pub mod label;
 pub mod metric;
 pub mod names;
