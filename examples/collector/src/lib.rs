@@ -8,3 +8,5 @@ pub mod env;
 pub mod http_client;
 pub mod own_metrics;
 pub mod pipeline;
+#[cfg(test)]
+mod test_server;

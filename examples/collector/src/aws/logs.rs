@@ -332,6 +332,13 @@ impl LogsClient {
             self.clock_skew_s.store(skew, Ordering::Relaxed);
         }
     }
+
+    /// Makes tests quick: no waiting between attempts.
+    #[cfg(test)]
+    pub(crate) fn without_delays(mut self) -> Self {
+        self.delay_scale = 0;
+        self
+    }
 }
 
 /// Reads a refusal: its name from the header or the body, and what it means to us.
@@ -448,3 +455,211 @@ fn invocation_id() -> String {
 const PUT_ROUNDS: u32 = 3;
 const MAX_ANSWER: usize = 1 << 20;
 const MIN_SKEW_S: i64 = 120;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_server::{Reply, TestServer, dead_url};
+    use aws_credential_types::Credentials;
+
+    fn client(url: &str, change: impl FnOnce(&mut LogsOptions)) -> LogsClient {
+        let session = SessionConfig { endpoint: url.to_owned(), ..SessionConfig::default() };
+        let mut options = LogsOptions {
+            session,
+            region: "us-east-1".into(),
+            retention_days: 7,
+            tags: vec![("k".into(), "v".into())],
+            user_agent_detail: "awsemf; ContainerInsights".into(),
+        };
+        change(&mut options);
+        let credentials = Credentials::new("AKIDEXAMPLE", "very secret", None, None, "test");
+        let source = Arc::new(CredentialSource::fixed(credentials));
+        LogsClient::new(options, source, &Env::default()).unwrap().without_delays()
+    }
+
+    fn put(client: &LogsClient) -> impl Future<Output = Result<Rejected, LogsError>> {
+        client.put_log_events("G", "S", Bytes::from_static(br#"{"logEvents":[]}"#))
+    }
+
+    fn error(code: &str) -> String {
+        json!({ "__type": format!("com.amazonaws.logs#{code}"), "message": "because" }).to_string()
+    }
+
+    const OK: &str = r#"{"nextSequenceToken":"1"}"#;
+
+    /// Answers with the codes in turn; `ok` and everything after the last is success.
+    async fn script(codes: &[(u16, &'static str)]) -> TestServer {
+        let mut codes = Vec::from(codes).into_iter();
+        TestServer::start(move |_| match codes.next() {
+            None | Some((200, _)) => Reply::Status(200, OK.into()),
+            Some((status, code)) => Reply::Status(status, error(code)),
+        })
+        .await
+    }
+
+    /// `PCGR`: Put, CreateLogStream, CreateLogGroup, PutRetentionPolicy.
+    async fn check(codes: &[(u16, &'static str)], max_retries: i64, calls: &str, outcome: Result<(), &str>) {
+        let server = script(codes).await;
+        let client = client(&server.url(), |options| options.session.max_retries = max_retries);
+        let found = put(&client).await.map(|_| ()).map_err(|failure| failure.to_string());
+        assert_eq!(found, outcome.map_err(str::to_owned), "{codes:?}");
+        let letter = |operation: &String| match operation.as_str() {
+            "PutLogEvents" => 'P',
+            "CreateLogStream" => 'C',
+            "CreateLogGroup" => 'G',
+            "PutRetentionPolicy" => 'R',
+            other => panic!("unknown operation {other}"),
+        };
+        assert_eq!(server.operations().iter().map(letter).collect::<String>(), calls, "{codes:?}");
+    }
+
+    const MISSING: (u16, &str) = (400, "ResourceNotFoundException");
+    const EXISTS: (u16, &str) = (400, "ResourceAlreadyExistsException");
+    const DENIED: (u16, &str) = (400, "AccessDeniedException");
+
+    #[tokio::test]
+    async fn a_missing_stream_or_group_is_made_and_the_batch_sent_again() {
+        check(&[MISSING], 2, "PCP", Ok(())).await;
+        check(&[MISSING, MISSING], 2, "PCGRCP", Ok(())).await;
+        check(&[MISSING, EXISTS], 2, "PCP", Ok(())).await;
+        check(&[MISSING, MISSING, EXISTS], 2, "PCGP", Ok(())).await;
+        let gone = "CloudWatch Logs PutLogEvents: 400 ResourceNotFoundException: because";
+        check(&[MISSING, (200, ""), MISSING, (200, ""), MISSING], 2, "PCPCP", Err(gone)).await;
+    }
+
+    #[tokio::test]
+    async fn creation_that_is_denied_is_the_error_and_names_the_permission() {
+        let stream = "CloudWatch Logs CreateLogStream: 400 AccessDeniedException: because; allow \
+                      logs:CreateLogStream to the role or user of the collector";
+        check(&[MISSING, DENIED], 2, "PC", Err(stream)).await;
+        let group = "CloudWatch Logs CreateLogGroup: 400 AccessDeniedException: because; allow \
+                     logs:CreateLogGroup to the role or user of the collector";
+        check(&[MISSING, MISSING, DENIED], 2, "PCG", Err(group)).await;
+        let retention = "CloudWatch Logs PutRetentionPolicy: 400 AccessDeniedException: because; allow \
+                         logs:PutRetentionPolicy to the role or user of the collector";
+        check(&[MISSING, MISSING, (200, ""), DENIED], 2, "PCGR", Err(retention)).await;
+    }
+
+    #[tokio::test]
+    async fn throttling_and_server_faults_are_tried_again_others_not() {
+        let throttled = (400, "ThrottlingException");
+        let unavailable = (503, "ServiceUnavailableException");
+        let slow = Err("CloudWatch Logs PutLogEvents: 400 ThrottlingException: because");
+        check(&[throttled], 2, "PP", Ok(())).await;
+        check(&[throttled, throttled], 2, "PP", slow).await;
+        let down = Err("CloudWatch Logs PutLogEvents: 503 ServiceUnavailableException: because");
+        check(&[unavailable, unavailable, unavailable], 0, "PPP", down).await;
+        check(
+            &[(500, "InternalFailure")],
+            1,
+            "P",
+            Err("CloudWatch Logs PutLogEvents: 500 InternalFailure: because"),
+        )
+        .await;
+        let invalid = Err("CloudWatch Logs PutLogEvents: 400 InvalidParameterException: because");
+        check(&[(400, "InvalidParameterException")], 2, "P", invalid).await;
+        check(&[(400, "DataAlreadyAcceptedException")], 2, "P", Ok(())).await;
+        let denied = "CloudWatch Logs PutLogEvents: 403 AccessDeniedException: because; allow logs:PutLogEvents to \
+                      the role or user of the collector";
+        check(&[(403, "AccessDeniedException")], 2, "P", Err(denied)).await;
+    }
+
+    #[tokio::test]
+    async fn credentials_that_are_refused_are_fetched_once_more() {
+        let expired = (400, "ExpiredTokenException");
+        check(&[expired], 2, "PP", Ok(())).await;
+        let message = "CloudWatch Logs PutLogEvents: 400 ExpiredTokenException: because; check the credentials and the \
+                       clock of this machine";
+        check(&[expired, expired], 2, "PP", Err(message)).await;
+    }
+
+    #[tokio::test]
+    async fn a_request_is_signed_and_says_which_attempt_it_is() {
+        let server = script(&[(503, "ServiceUnavailableException")]).await;
+        put(&client(&server.url(), |_| ())).await.unwrap();
+        let seen = server.seen();
+        let [first, second] = seen.as_slice() else { panic!("two requests, not {}", seen.len()) };
+        assert_eq!(first.path, "/");
+        assert_eq!(first.header("content-type"), "application/x-amz-json-1.1");
+        assert_eq!(first.header("x-amz-target"), "Logs_20140328.PutLogEvents");
+        assert_eq!(first.header("x-amzn-logs-format"), "json/emf");
+        let agent = format!("otelpipe/{} (awsemf; ContainerInsights)", env!("CARGO_PKG_VERSION"));
+        assert_eq!(first.header("user-agent"), agent);
+        assert!(first.header("authorization").contains(
+            "SignedHeaders=amz-sdk-invocation-id;amz-sdk-request;content-length;content-type;host;x-amz-date;\
+             x-amz-target;x-amzn-logs-format, Signature="
+        ));
+        assert_eq!(first.header("amz-sdk-request"), "attempt=1; max=2");
+        assert_eq!(second.header("amz-sdk-request"), "attempt=2; max=2");
+        assert_eq!(first.header("amz-sdk-invocation-id").len(), 36);
+        assert_eq!(first.header("amz-sdk-invocation-id"), second.header("amz-sdk-invocation-id"));
+    }
+
+    #[tokio::test]
+    async fn a_new_group_gets_tags_and_retention() {
+        let server = script(&[MISSING, MISSING]).await;
+        put(&client(&server.url(), |_| ())).await.unwrap();
+        let bodies: Vec<Value> = server.seen().iter().map(crate::test_server::Seen::json).collect();
+        assert_eq!(bodies[1], json!({"logGroupName": "G", "logStreamName": "S"}));
+        assert_eq!(bodies[2], json!({"logGroupName": "G", "tags": {"k": "v"}}));
+        assert_eq!(bodies[3], json!({"logGroupName": "G", "retentionInDays": 7}));
+    }
+
+    #[tokio::test]
+    async fn rejected_events_are_reported() {
+        let info = r#"{"rejectedLogEventsInfo":{"tooOldLogEventEndIndex":1,"expiredLogEventEndIndex":2,"tooNewLogEventStartIndex":4}}"#;
+        let server = TestServer::start(|_| Reply::Status(200, info.into())).await;
+        let rejected = put(&client(&server.url(), |_| ())).await.unwrap();
+        assert_eq!(rejected.count(5), 3);
+        assert_eq!([0, 1, 2, 3, 4].map(|at| rejected.contains(at)), [true, true, false, false, true]);
+        assert_eq!(Rejected::default().count(5), 0);
+        assert_eq!(server.seen().len(), 1, "an answer without a token is success");
+    }
+
+    #[tokio::test]
+    async fn nobody_listens() {
+        let url = dead_url().await;
+        let failure = put(&client(&url, |_| ())).await.unwrap_err();
+        assert_eq!(failure.kind(), LogsErrorKind::Network);
+        let host = url.trim_start_matches("http://");
+        let text = failure.to_string();
+        assert!(
+            text.starts_with(&format!("CloudWatch Logs PutLogEvents: cannot connect to {host}: ")),
+            "{text}"
+        );
+        assert!(text.contains("onnection refused"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_that_hangs_ends_in_a_timeout() {
+        let server = TestServer::start(|_| Reply::Hang).await;
+        let mut client = client(&server.url(), |_| ());
+        client.timeout = Duration::from_millis(50);
+        let failure = put(&client).await.unwrap_err();
+        assert_eq!(failure.kind(), LogsErrorKind::Network);
+        assert_eq!(
+            failure.to_string(),
+            format!(
+                "CloudWatch Logs PutLogEvents: no complete answer from {} within 50ms",
+                server.url().trim_start_matches("http://")
+            )
+        );
+        assert_eq!(server.seen().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn the_clock_of_the_service_is_used_when_ours_is_wrong() {
+        let mut first = true;
+        let server = TestServer::start(move |_| {
+            if std::mem::replace(&mut first, false) {
+                let date = "Tue, 02 Jan 2024 03:04:05 GMT".to_owned();
+                Reply::WithHeader(403, ("date", date), error("InvalidSignatureException"))
+            } else {
+                Reply::Status(200, OK.into())
+            }
+        })
+        .await;
+        put(&client(&server.url(), |_| ())).await.unwrap();
+        assert!(server.seen()[1].header("x-amz-date").starts_with("20240102T0304"));
+    }
+}

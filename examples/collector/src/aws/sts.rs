@@ -75,7 +75,7 @@ impl Sts {
 #[derive(Clone, Debug)]
 struct Adapter {
     http: HttpClient,
-    /// Where unsigned calls go that the crates send to the region's own endpoint.
+    /// Where the calls go that the crates would send to the region's own endpoint.
     endpoint: Option<Uri>,
 }
 
@@ -103,7 +103,7 @@ impl HttpConnector for AdapterConnector {
             let (mut head, body) = request.into_parts();
             let body =
                 body.bytes().map(Bytes::copy_from_slice).ok_or_else(|| other("streamed request body"))?;
-            if let (Some(endpoint), false) = (&adapter.endpoint, head.headers.contains_key("authorization")) {
+            if let Some(endpoint) = &adapter.endpoint {
                 head.uri =
                     moved(&head.uri, endpoint).map_err(|failure| ConnectorError::user(failure.into()))?;
             }
