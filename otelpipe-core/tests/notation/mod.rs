@@ -109,6 +109,25 @@ pub(crate) fn write(batch: &MetricBatch) -> String {
     parts.join(" | ")
 }
 
+/// One line a point, with all that it belongs to, sorted: for comparing batches
+/// whatever the order of resources, metrics, points and attributes.
+pub(crate) fn lines(batch: &MetricBatch) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (resource, scope) in batch.scopes() {
+        for metric in &scope.metrics {
+            let place = format!("R{} {:?}", attributes_text(&resource.attributes), scope.scope);
+            let head = format!("{place} {}{:?}", metric_text(&metric.without_points()), metric.metadata);
+            let points = points_text(metric);
+            if points.is_empty() {
+                lines.push(head.clone());
+            }
+            lines.extend(points.iter().map(|point| format!("{head} {point}")));
+        }
+    }
+    lines.sort();
+    lines
+}
+
 struct Reader<'a> {
     rest: &'a str,
 }
@@ -407,30 +426,15 @@ fn metric_text(metric: &Metric) -> String {
         Temporality::Delta => "D",
         Temporality::Cumulative => "C",
     };
-    let points: Vec<String> = match &metric.data {
-        MetricData::Empty => vec!["(no kind)".into()],
-        MetricData::Gauge(points) => {
-            out.push('G');
-            points.iter().map(number_text).collect()
-        }
-        MetricData::Sum(s) => {
-            let _ = write!(out, "{}{}", sum(s.temporality), if s.is_monotonic { '+' } else { '~' });
-            s.points.iter().map(number_text).collect()
-        }
-        MetricData::Histogram(h) => {
-            let _ = write!(out, "H({})", sum(h.temporality));
-            h.points.iter().map(histogram_text).collect()
-        }
-        MetricData::ExponentialHistogram(h) => {
-            let _ = write!(out, "E({})", sum(h.temporality));
-            h.points.iter().map(exponential_text).collect()
-        }
-        MetricData::Summary(points) => {
-            out.push('Y');
-            points.iter().map(summary_text).collect()
-        }
+    out += &match &metric.data {
+        MetricData::Empty => "(no kind)".into(),
+        MetricData::Gauge(_) => "G".into(),
+        MetricData::Sum(s) => format!("{}{}", sum(s.temporality), if s.is_monotonic { '+' } else { '~' }),
+        MetricData::Histogram(h) => format!("H({})", sum(h.temporality)),
+        MetricData::ExponentialHistogram(h) => format!("E({})", sum(h.temporality)),
+        MetricData::Summary(_) => "Y".into(),
     };
-    out.push_str(&points.join(";"));
+    out += &points_text(metric).join(";");
     if !metric.unit.is_empty() {
         let _ = write!(out, " unit {}", metric.unit);
     }
@@ -441,6 +445,18 @@ fn metric_text(metric: &Metric) -> String {
         let _ = write!(out, " meta {key}");
     }
     out
+}
+
+fn points_text(metric: &Metric) -> Vec<String> {
+    match &metric.data {
+        MetricData::Empty => Vec::new(),
+        MetricData::Gauge(points) | MetricData::Sum(Sum { points, .. }) => {
+            points.iter().map(number_text).collect()
+        }
+        MetricData::Histogram(h) => h.points.iter().map(histogram_text).collect(),
+        MetricData::ExponentialHistogram(h) => h.points.iter().map(exponential_text).collect(),
+        MetricData::Summary(points) => points.iter().map(summary_text).collect(),
+    }
 }
 
 fn number_text(p: &NumberPoint) -> String {
