@@ -168,23 +168,54 @@ fn write_base64(bytes: &[u8], out: &mut String) {
 ///
 /// `false`, with nothing appended, when `text` is not one JSON value.
 pub(crate) fn write_canonical(text: &str, out: &mut String) -> bool {
-    let mut parser = Parser { text, bytes: text.as_bytes(), at: 0 };
-    parser.skip_space();
-    let Some(node) = parser.value(0) else { return false };
-    parser.skip_space();
-    if parser.at != text.len() {
-        return false;
+    let node = parse(text);
+    if let Some(node) = &node {
+        write_node(node, out);
     }
-    write_node(&node, out);
-    true
+    node.is_some()
 }
 
-enum Node<'a> {
+/// The value of `text`, if it is one JSON value.
+pub(crate) fn parse(text: &str) -> Option<Node<'_>> {
+    let mut parser = Parser { text, bytes: text.as_bytes(), at: 0 };
+    parser.skip_space();
+    let node = parser.value(0)?;
+    parser.skip_space();
+    (parser.at == text.len()).then_some(node)
+}
+
+/// A JSON value.
+pub(crate) enum Node<'a> {
     Literal(&'static str),
     Number(f64),
     Text(Cow<'a, str>),
     List(Vec<Node<'a>>),
+    /// Sorted by key, no key twice.
     Object(Vec<(Cow<'a, str>, Node<'a>)>),
+}
+
+impl Node<'_> {
+    /// The member of an object.
+    pub(crate) fn member(&self, name: &str) -> Option<&Self> {
+        match self {
+            Self::Object(members) => members.iter().find(|(key, _)| key == name).map(|(_, node)| node),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn number(&self) -> Option<f64> {
+        match self {
+            Self::Number(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
 }
 
 fn write_node(node: &Node<'_>, out: &mut String) {
