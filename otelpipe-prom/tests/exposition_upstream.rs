@@ -1,6 +1,8 @@
 //! What Prometheus's own parser makes of real bodies and of the OpenMetrics
 //! corpus. See `tests/data/README.md`.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -72,7 +74,7 @@ fn entry(entry: &Entry<'_>) -> Value {
         Entry::Help { name, text } => json!({"kind": "help", "name": name, "help": text}),
         Entry::Type { name, kind } => json!({"kind": "type", "name": name, "type": kind.name()}),
         Entry::Unit { name, unit } => json!({"kind": "unit", "name": name, "unit": unit}),
-        Entry::Comment(text) => json!({"kind": "comment", "text": str::from_utf8(text).unwrap()}),
+        Entry::Comment(text) => json!({"kind": "comment", "text": std::str::from_utf8(text).unwrap()}),
         Entry::Sample(found) => sample(found),
     }
 }
@@ -100,7 +102,7 @@ fn dumps() -> Vec<Dump> {
                     strict: false,
                     start_timestamps: row["skip_start_timestamp_series"].as_bool().unwrap(),
                 },
-                expected: json_lines(str::from_utf8(&expected).unwrap()).collect(),
+                expected: json_lines(std::str::from_utf8(&expected).unwrap()).collect(),
             }
         })
         .collect()

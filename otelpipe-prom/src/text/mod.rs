@@ -20,6 +20,7 @@
 //! The first [`ParseError`] ends the iteration. It means that the whole scrape
 //! failed: what came before it is to be thrown away.
 
+mod content_type;
 mod entries;
 mod error;
 mod escape;
@@ -32,6 +33,9 @@ mod scan;
 mod start_time;
 mod text_format;
 
+pub use content_type::{
+    ContentTypeError, EscapingScheme, MediaTypeFault, ScrapeProtocol, ScrapeProtocolError, accept_header,
+};
 pub use entries::{Entries, Entry, Known, ParseOptions};
 pub use error::{Keyword, ParseError, ParseErrorKind, StrictRule};
 pub use escape::{unescape_help, unescape_label_value};

@@ -112,12 +112,11 @@ fn value(body: &[u8], start: usize, at: usize, missing: Kind) -> Result<(f64, us
 /// A number at `at`, where there is at least one byte, and where it ends.
 fn number(body: &[u8], start: usize, at: usize) -> Result<(f64, usize), Fault> {
     let rest = body.get(at..).unwrap_or_default();
-    if let Some((value, length)) = scan_float(rest)
-        && rest.get(length) != Some(&b'\t')
-    {
-        return Ok((value, at + length));
+    match scan_float(rest) {
+        // A tab is part of the token here.
+        Some((value, length)) if rest.get(length) != Some(&b'\t') => return Ok((value, at + length)),
+        _ => {}
     }
-    // A tab is part of the token here.
     let length = rest.iter().position(|byte| matches!(byte, b' ' | b'\n' | 0)).unwrap_or(rest.len());
     let token = rest.get(..length).unwrap_or_default();
     let value = parse_float(token).map_err(|fault| Fault::number(fault, start, at, at + length))?;
