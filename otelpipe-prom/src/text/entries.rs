@@ -171,10 +171,6 @@ impl<'a> Entries<'a> {
         Some((KnownSample::new(series, point), end))
     }
 
-    fn read(&self, at: usize) -> Result<Option<(Entry<'a>, usize)>, Fault> {
-        read(self.body, self.options.format, self.metric_type, at)
-    }
-
     /// Remembers what later entries depend on; `None` if this one is not to be
     /// handed out.
     fn observe(&mut self, entry: Entry<'a>) -> Option<Entry<'a>> {
@@ -189,7 +185,7 @@ impl<'a> Entries<'a> {
             Entry::Sample(sample) if start_time::is_created(&sample) => return None,
             Entry::Sample(sample) if self.metric_type.has_start_time() => {
                 let (body, format, metric_type) = (self.body, self.options.format, self.metric_type);
-                let read = |at| read(body, format, metric_type, at);
+                let read = |at: &mut usize| read(body, format, metric_type, at);
                 let start_ms = start_times.find(&sample, self.at, read);
                 return Some(Entry::Sample(sample.with_start_ms(start_ms)));
             }
@@ -207,32 +203,34 @@ impl<'a> Iterator for Entries<'a> {
             return None;
         }
         loop {
-            match self.read(self.at) {
-                Ok(Some((entry, end))) => {
-                    self.at = end;
-                    if let Some(entry) = self.observe(entry) {
-                        return Some(Ok(entry));
+            let item = read(self.body, self.options.format, self.metric_type, &mut self.at);
+            let error = match item {
+                Some(Ok(entry)) if self.start_times.is_none() => {
+                    if let Entry::Type { kind, .. } = entry {
+                        self.metric_type = kind;
                     }
+                    return Some(Ok(entry));
                 }
-                Ok(None) => {
-                    self.done = true;
-                    return None;
-                }
-                Err(fault) => {
-                    self.done = true;
-                    return Some(Err(ParseError::new(self.body, fault)));
-                }
-            }
+                Some(Ok(entry)) => match self.observe(entry) {
+                    Some(entry) => return Some(Ok(entry)),
+                    None => continue,
+                },
+                Some(Err(fault)) => Some(Err(ParseError::new(self.body, fault))),
+                None => None,
+            };
+            self.done = true;
+            return error;
         }
     }
 }
 
-fn read(
-    body: &[u8],
+#[inline]
+fn read<'a>(
+    body: &'a [u8],
     format: Format,
     metric_type: MetricType,
-    at: usize,
-) -> Result<Option<(Entry<'_>, usize)>, Fault> {
+    at: &mut usize,
+) -> Option<Result<Entry<'a>, Fault>> {
     match format {
         Format::Text => text_format::next_entry(body, at, metric_type),
         Format::OpenMetrics => openmetrics::next_entry(body, at, metric_type),

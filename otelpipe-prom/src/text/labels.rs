@@ -289,7 +289,52 @@ const WALK: Grammar = Grammar {
 /// Source: `normalizeFloatsInLabelValues` in Prometheus 3
 /// `model/textparse/openmetricsparse.go`.
 fn normalize_bound(value: Cow<'_, str>) -> Cow<'_, str> {
+    if is_short_decimal(&value) {
+        return value;
+    }
     let Some(number) = parse_go_float(&value) else { return value };
     let spelt: String = format_openmetrics(number);
     if spelt == value { value } else { Cow::Owned(spelt) }
+}
+
+/// Whether the text is a number like `0.25` or `-17.5`, which is in the
+/// OpenMetrics spelling already: one digit or more, none of them useless.
+fn is_short_decimal(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let Some((whole, fraction)) = digits.split_once('.') else { return false };
+    let are_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    // Below a million no exponent is written, and nine digits are never rounded.
+    are_digits(whole)
+        && are_digits(fraction)
+        && text.len() <= 10
+        && whole.len() <= 6
+        && match whole {
+            "0" => !fraction.starts_with("0000") && !fraction.ends_with('0'),
+            _ => !whole.starts_with('0') && (fraction == "0" || !fraction.ends_with('0')),
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+
+    #[test]
+    fn a_short_decimal_is_its_own_openmetrics_spelling() {
+        let mut short = 0;
+        for whole in ["", "0", "1", "00", "10", "99", "123456", "1234567"] {
+            for fraction in ["", "0", "1", "5", "25", "10", "00", "01", "001", "0001", "00001", "0000"] {
+                for sign in ["", "-"] {
+                    let text = format!("{sign}{whole}.{fraction}");
+                    if is_short_decimal(&text) {
+                        short += 1;
+                        let number = parse_go_float(&text).expect("a decimal is a number");
+                        assert_eq!(format_openmetrics(number), text);
+                    }
+                }
+            }
+        }
+        assert_eq!(short, 71);
+    }
 }

@@ -27,20 +27,19 @@ const EXEMPLAR_GRAMMAR: Grammar = Grammar {
     ..GRAMMAR
 };
 
-/// The entry at `at`, with the place behind it; `None` at `# EOF`.
-pub(super) fn next_entry(
-    body: &[u8],
-    at: usize,
+/// The entry at `next`, which is moved behind it; `None` at `# EOF`.
+#[inline]
+pub(super) fn next_entry<'a>(
+    body: &'a [u8],
+    next: &mut usize,
     metric_type: MetricType,
-) -> Result<Option<(Entry<'_>, usize)>, Fault> {
+) -> Option<Result<Entry<'a>, Fault>> {
+    let at = *next;
     match body.get(at) {
-        None => Err(Fault::at(Kind::MissingEof, at, at)),
-        Some(b'#') => hash_line(body, at),
-        Some(&byte) if byte == b'{' || scan::starts_name(byte) => {
-            let (sample, end) = sample(body, at, metric_type)?;
-            Ok(Some((Entry::Sample(sample), end)))
-        }
-        Some(_) => Err(Fault::at(Kind::ExpectedStart, at, at)),
+        None => Some(Err(Fault::at(Kind::MissingEof, at, at))),
+        Some(b'#') => hash_line(body, at, next).transpose(),
+        Some(&byte) if byte == b'{' || scan::starts_name(byte) => Some(sample(body, at, next, metric_type)),
+        Some(_) => Some(Err(Fault::at(Kind::ExpectedStart, at, at))),
     }
 }
 
@@ -75,7 +74,13 @@ pub(super) fn point(body: &[u8], start: usize, at: usize) -> Result<(Point<'_>, 
     }
 }
 
-fn sample(body: &[u8], start: usize, metric_type: MetricType) -> Result<(Sample<'_>, usize), Fault> {
+#[inline]
+fn sample<'a>(
+    body: &'a [u8],
+    start: usize,
+    next: &mut usize,
+    metric_type: MetricType,
+) -> Result<Entry<'a>, Fault> {
     let name_end = scan::name_end(body, start);
     let named = name_end > start;
     let (block, block_at) = if body.get(name_end) == Some(&b'{') {
@@ -98,7 +103,8 @@ fn sample(body: &[u8], start: usize, metric_type: MetricType) -> Result<(Sample<
     };
     let (point, end) = point(body, start, block.end)?;
     let sample = Sample::new(series, start, name, block_at, &block, metric_type, point);
-    Ok((sample.expect("names and braces begin and end at ASCII bytes"), end))
+    *next = end;
+    Ok(Entry::Sample(sample.expect("names and braces begin and end at ASCII bytes")))
 }
 
 /// ` VALUE` at `at`, and where it ends.
@@ -170,7 +176,7 @@ fn exemplar(body: &[u8], start: usize, at: usize) -> Result<(Exemplar<'_>, usize
 }
 
 /// A HELP, TYPE or UNIT line, or the end marker.
-fn hash_line(body: &[u8], start: usize) -> Result<Option<(Entry<'_>, usize)>, Fault> {
+fn hash_line<'a>(body: &'a [u8], start: usize, next: &mut usize) -> Result<Option<Entry<'a>>, Fault> {
     let (keyword, name_at) = match body.get(start..).unwrap_or_default() {
         [b'#', b' ', b'H', b'E', b'L', b'P', b' ', ..] => (Keyword::Help, start + 7),
         [b'#', b' ', b'T', b'Y', b'P', b'E', b' ', ..] => (Keyword::Type, start + 7),
@@ -208,5 +214,6 @@ fn hash_line(body: &[u8], start: usize) -> Result<Option<(Entry<'_>, usize)>, Fa
             Entry::Unit { name, unit }
         }
     };
-    Ok(Some((entry, end + 1)))
+    *next = end + 1;
+    Ok(Some(entry))
 }

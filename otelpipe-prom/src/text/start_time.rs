@@ -35,12 +35,12 @@ impl<'a> StartTimes<'a> {
 
     /// The start time of `sample`, whose line ends at `at`.
     ///
-    /// `read` gives the entry at a place and the place behind it.
+    /// `read` gives the entry at a place and moves the place behind it.
     pub(super) fn find(
         &mut self,
         sample: &Sample<'a>,
         at: usize,
-        read: impl Fn(usize) -> Result<Option<(Entry<'a>, usize)>, Fault>,
+        read: impl Fn(&mut usize) -> Option<Result<Entry<'a>, Fault>>,
     ) -> Option<i64> {
         let Some(family) = sample.raw_name().get(..self.family.len()) else {
             self.last = None;
@@ -56,17 +56,16 @@ impl<'a> StartTimes<'a> {
         self.last.map(|created| to_ms(created.value()))
     }
 
-    fn search(&mut self, mut at: usize, read: impl Fn(usize) -> Result<Option<(Entry<'a>, usize)>, Fault>) {
+    fn search(&mut self, mut at: usize, read: impl Fn(&mut usize) -> Option<Result<Entry<'a>, Fault>>) {
         self.ahead = None;
-        while let Ok(Some((Entry::Sample(sample), end))) = read(at) {
-            at = end;
+        while let Some(Ok(Entry::Sample(sample))) = read(&mut at) {
             if sample.raw_name().ends_with(SUFFIX) {
                 self.ahead = Some(sample);
                 break;
             }
         }
-        // At least one byte on: the line that stopped the search is not read again.
-        self.searched_to = at + 1;
+        // Behind the line that stopped the search, so that it is not read again.
+        self.searched_to = at;
     }
 }
 

@@ -20,25 +20,28 @@ const GRAMMAR: Grammar = Grammar {
     values: Quoting { newline: true, nul: true },
 };
 
-/// The entry at or after `at`, with the place behind it; `None` at the end.
-pub(super) fn next_entry(
-    body: &[u8],
-    mut at: usize,
+/// The entry at or after `next`, which is moved behind it; `None` at the end.
+#[inline]
+pub(super) fn next_entry<'a>(
+    body: &'a [u8],
+    next: &mut usize,
     metric_type: MetricType,
-) -> Result<Option<(Entry<'_>, usize)>, Fault> {
+) -> Option<Result<Entry<'a>, Fault>> {
     loop {
-        let start = at;
-        at = scan::blank_end(body, at);
-        match body.get(at) {
-            None | Some(0) => return Ok(None), // upstream's lexer ends at a NUL
-            Some(b'\n') => at += 1,
-            Some(b'#') => return hash_line(body, start, at).map(Some),
-            Some(&byte) if byte == b'{' || scan::starts_name(byte) => {
-                let (sample, end) = sample(body, start, at, metric_type)?;
-                return Ok(Some((Entry::Sample(sample), end)));
+        let start = *next;
+        let at = scan::blank_end(body, start);
+        return match body.get(at)? {
+            0 => None, // upstream's lexer ends at a NUL
+            b'\n' => {
+                *next = at + 1;
+                continue;
             }
-            Some(_) => return Err(Fault::at(Kind::ExpectedStart, start, at)),
-        }
+            b'#' => Some(hash_line(body, start, at, next)),
+            &byte if byte == b'{' || scan::starts_name(byte) => {
+                Some(sample(body, start, at, next, metric_type))
+            }
+            _ => Some(Err(Fault::at(Kind::ExpectedStart, start, at))),
+        };
     }
 }
 
@@ -97,12 +100,14 @@ fn timestamp(body: &[u8], start: usize, at: usize) -> Result<(i64, usize), Fault
 }
 
 /// A sample whose name or brace is at `at`; blanks before it begin at `start`.
-fn sample(
-    body: &[u8],
+#[inline]
+fn sample<'a>(
+    body: &'a [u8],
     start: usize,
     at: usize,
+    next: &mut usize,
     metric_type: MetricType,
-) -> Result<(Sample<'_>, usize), Fault> {
+) -> Result<Entry<'a>, Fault> {
     let name_end = scan::name_end(body, at);
     let named = name_end > at;
     let brace = scan::blank_end(body, name_end);
@@ -126,11 +131,12 @@ fn sample(
     };
     let (point, end) = point(body, start, block.end)?;
     let sample = Sample::new(series, start, name, block_at, &block, metric_type, point);
-    Ok((sample.expect("names and braces begin and end at ASCII bytes"), end))
+    *next = end;
+    Ok(Entry::Sample(sample.expect("names and braces begin and end at ASCII bytes")))
 }
 
 /// A HELP or TYPE line or a comment, whose `#` is at `at`.
-fn hash_line(body: &[u8], start: usize, at: usize) -> Result<(Entry<'_>, usize), Fault> {
+fn hash_line<'a>(body: &'a [u8], start: usize, at: usize, next: &mut usize) -> Result<Entry<'a>, Fault> {
     let word_at = scan::blank_end(body, at + 1);
     let keyword = match body.get(word_at..).unwrap_or_default() {
         [b'H', b'E', b'L', b'P', b' ' | b'\t', ..] => Some(Keyword::Help),
@@ -139,7 +145,8 @@ fn hash_line(body: &[u8], start: usize, at: usize) -> Result<(Entry<'_>, usize),
     };
     let Some(keyword) = keyword.filter(|_| word_at > at + 1) else {
         let end = scan::line_end(body, at);
-        return Ok((Entry::Comment(body.get(at..end).unwrap_or_default()), body.len().min(end + 1)));
+        *next = body.len().min(end + 1);
+        return Ok(Entry::Comment(body.get(at..end).unwrap_or_default()));
     };
     let name_at = scan::blank_end(body, word_at + 4);
     let (name, name_end) = metadata_name(body, start, name_at, keyword)?;
@@ -163,7 +170,8 @@ fn hash_line(body: &[u8], start: usize, at: usize) -> Result<(Entry<'_>, usize),
             Entry::Help { name, text: unescape_help(text) }
         }
     };
-    Ok((entry, body.len().min(end + 1)))
+    *next = body.len().min(end + 1);
+    Ok(entry)
 }
 
 /// The name of a metadata line, without its quotes but with its escapes, and
