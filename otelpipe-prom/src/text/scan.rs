@@ -79,10 +79,10 @@ const fn not_in_name<const COLONS: bool>(word: u64) -> u64 {
         (ascii | HIGH).wrapping_sub(LOW * bound as u64)
     }
     let ascii = word & !HIGH;
-    let lower = ascii | LOW * 0x20;
+    let lower = ascii | (LOW * 0x20);
     let letter = at_least(lower, b'a') & !at_least(lower, b'z' + 1);
     let digit = at_least(ascii, b'0') & !at_least(ascii, if COLONS { b':' + 1 } else { b'9' + 1 });
-    let underscore = !at_least(ascii ^ LOW * b'_' as u64, 1);
+    let underscore = !at_least(ascii ^ (LOW * b'_' as u64), 1);
     !(letter | digit | underscore) & HIGH | word & HIGH
 }
 
