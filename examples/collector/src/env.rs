@@ -25,6 +25,19 @@ impl Env {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// The value of `name`, be it empty; `None` when it is not set.
+    pub fn lookup(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// The same with `pairs` set as well, over what was there.
+    #[must_use]
+    pub fn with<K: Into<String>, V: Into<String>>(&self, pairs: impl IntoIterator<Item = (K, V)>) -> Self {
+        let mut variables = BTreeMap::clone(&self.0);
+        variables.extend(pairs.into_iter().map(|(name, value)| (name.into(), value.into())));
+        Self(Arc::new(variables))
+    }
+
     /// The first of `names` that is set and not empty.
     pub fn first(&self, names: &[&str]) -> Option<&str> {
         names.iter().find_map(|name| self.get(name))

@@ -1,21 +1,31 @@
 //! The configuration language: YAML with positions, references, and typed settings.
 //!
-//! A text becomes a tree of [`node::Node`]s, each of which knows its file, line and
-//! column; [`decode::decode`] turns a node into a component's settings and reports
-//! everything that is wrong with it as [`problem::Problem`]s.
+//! [`source::load`] reads all sources and gives one tree of [`node::Node`]s, each of which
+//! knows its file, line and column; [`CollectorConfig::read`] finds components and pipelines in it;
+//! [`decode::decode`] turns the node of a component into its settings. All of them report
+//! everything that is wrong as [`problem::Problem`]s.
 
 pub mod byte_size;
+pub mod catalog;
+pub mod collector;
 pub mod decode;
 pub mod duration;
+pub mod expand;
+pub mod id;
+pub mod legacy;
 pub mod node;
 pub mod problem;
 pub mod secret;
+pub mod source;
 pub mod suggest;
 pub mod yaml;
 
 pub use byte_size::ByteSize;
+pub use catalog::{Section, Support};
+pub use collector::{CollectorConfig, Component, Pipeline, PipelineId, Signal};
 pub use decode::{Leniency, decode};
 pub use duration::{GoDuration, PromDuration};
+pub use id::ComponentId;
 pub use node::{Key, Node, Span, Value};
 pub use problem::{Problem, Problems, Severity};
 pub use secret::Secret;

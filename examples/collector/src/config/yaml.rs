@@ -49,6 +49,11 @@ pub fn parse_value(text: &str, span: &Span) -> Option<Node> {
     Some(node)
 }
 
+/// Reads `text` as the file `file`: no diagnostics, `None` when it is not YAML.
+pub fn parse_quietly(text: &str, file: &Arc<str>) -> Option<Node> {
+    parse_text(text, file).ok().map(|document| document.node)
+}
+
 /// Why a text is not YAML.
 #[derive(Debug)]
 struct YamlError {
