@@ -26,6 +26,7 @@
 
 extern crate alloc;
 
+pub mod attribute_rules;
 pub mod attributes;
 pub mod batch;
 pub mod batching;

@@ -148,6 +148,11 @@ impl Pattern {
         Some(Captures { names: &self.0.names, texts })
     }
 
+    /// The names of groups 1, 2, …; `None` for a group without a name.
+    pub fn group_names(&self) -> impl Iterator<Item = Option<&str>> {
+        self.0.names.iter().map(Option::as_deref)
+    }
+
     /// The pattern as the user wrote it.
     pub fn as_str(&self) -> &str {
         &self.0.text
