@@ -1,7 +1,7 @@
 //! Prometheus on the wire: exposition in, scrape semantics, remote write out.
 //!
 //! Opens no socket, reads no clock: the body of a scrape goes in and borrowed
-//! samples come out.
+//! samples come out; the answer of a target goes in and a batch of metrics comes out.
 //!
 //! # Example
 //!
@@ -19,4 +19,6 @@
 #![no_std]
 extern crate alloc;
 
+pub mod family;
+pub mod scrape;
 pub mod text;

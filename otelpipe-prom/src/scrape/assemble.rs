@@ -1,0 +1,592 @@
+//! Samples of one scrape, put together to metrics.
+//!
+//! Everything that stays from scrape to scrape (resources, scopes, names, families,
+//! groups) is kept here and found by index, so that a known sample costs no hashing.
+
+use alloc::vec::Vec;
+
+use hashbrown::HashMap;
+use otelpipe_core::attributes::Attributes;
+use otelpipe_core::batch::{MetricBatch, ResourceMetrics, ScopeMetrics};
+use otelpipe_core::metric::{Histogram, MetricData, Sum};
+use otelpipe_core::point::{
+    Exemplar, Flags, HistogramPoint, NumberPoint, NumberValue, Quantile, SummaryPoint,
+};
+use otelpipe_core::resource::{Resource, Scope};
+use otelpipe_core::shared_str::SharedStr;
+use otelpipe_core::time::{NS_PER_S, TimeNs, ns_from_ms};
+use otelpipe_core::value::is_stale;
+
+use super::intern::Interner;
+use super::metadata::MetadataStore;
+use crate::family::{Family, FamilyKind, Role};
+
+/// Why a sample did not make it into the batch.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum AddError {
+    /// The samples of a point carry different times.
+    InconsistentTime,
+    /// A bucket or quantile without `le` or `quantile`.
+    NoBound,
+}
+
+/// Where a series belongs: index of its name (within resource and scope) and the
+/// generation of that name's family for which `group` and `role` hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) name: u32,
+    generation: u32,
+    group: u32,
+    role: Role,
+}
+
+#[derive(Debug)]
+struct ResourceSlot {
+    resource: Resource,
+    /// Attributes from `target_info` in this scrape.
+    info: Attributes,
+    info_epoch: u32,
+}
+
+#[derive(Debug)]
+struct ScopeSlot {
+    resource: u32,
+    scope: Scope,
+}
+
+/// A sample name within a scope.
+#[derive(Debug)]
+struct NameSlot {
+    scope: u32,
+    name: SharedStr,
+    family: u32,
+    /// Metadata version for which `family` was found.
+    version: u64,
+    /// Grows when the name moves to another family or the family changes its kind.
+    generation: u32,
+    epoch: u32,
+}
+
+#[derive(Debug)]
+struct FamilySlot {
+    scope: u32,
+    family: Family,
+    epoch: u32,
+    numbers: Vec<NumberPoint>,
+    /// Groups of this scrape, for kinds that are put together from several samples.
+    groups: Vec<u32>,
+    /// How many points the last scrape had.
+    last_len: usize,
+}
+
+/// What becomes one point.
+#[derive(Debug)]
+struct Group {
+    family: u32,
+    attributes: Attributes,
+    epoch: u32,
+    /// Index into the family's numbers.
+    at: u32,
+    time_ms: i64,
+    created_s: f64,
+    parts: Parts,
+}
+
+/// Samples of a histogram or summary point. Empty for numbers.
+#[derive(Debug, Default)]
+struct Parts {
+    count: Option<f64>,
+    sum: Option<f64>,
+    bounds: Vec<(f64, f64)>,
+    exemplars: Vec<Exemplar>,
+}
+
+const NONE: u32 = u32::MAX;
+
+/// The state between scrapes, and the points of the current one.
+#[derive(Debug, Default)]
+pub(crate) struct Assembly {
+    trim_suffixes: bool,
+    /// Number of the current attempt at a batch; slots of another epoch are unused.
+    epoch: u32,
+    resources: Vec<ResourceSlot>,
+    resource_index: HashMap<(SharedStr, SharedStr), u32>,
+    scopes: Vec<ScopeSlot>,
+    names: Vec<NameSlot>,
+    name_index: HashMap<(u32, SharedStr), u32>,
+    families: Vec<FamilySlot>,
+    family_index: HashMap<(u32, SharedStr), u32>,
+    groups: Vec<Group>,
+    /// By family and the address of the interned attribute list.
+    group_index: HashMap<(u32, usize), u32>,
+    /// Families of this scrape in order of first appearance.
+    used: Vec<u32>,
+}
+
+impl Assembly {
+    pub(crate) fn new(trim_suffixes: bool) -> Self {
+        Self { trim_suffixes, epoch: 1, ..Self::default() }
+    }
+
+    /// The slot of a resource; `make` is called for one that is new.
+    pub(crate) fn resource(&mut self, job: &str, instance: &str, make: impl FnOnce() -> Resource) -> u32 {
+        let key = (SharedStr::from(job), SharedStr::from(instance));
+        if let Some(at) = self.resource_index.get(&key) {
+            return *at;
+        }
+        let at = index(self.resources.len());
+        self.resources.push(ResourceSlot { resource: make(), info: Attributes::new(), info_epoch: 0 });
+        self.resource_index.insert(key, at);
+        at
+    }
+
+    /// The slot of a scope. Targets have one or a few, so a linear search will do.
+    pub(crate) fn scope(&mut self, resource: u32, scope: Scope) -> u32 {
+        let known = |slot: &ScopeSlot| slot.resource == resource && slot.scope == scope;
+        index(self.scopes.iter().position(known).unwrap_or_else(|| {
+            self.scopes.push(ScopeSlot { resource, scope });
+            self.scopes.len() - 1
+        }))
+    }
+
+    /// The slot of a sample name.
+    pub(crate) fn name(&mut self, scope: u32, name: &SharedStr) -> u32 {
+        let at = index(self.names.len());
+        *self.name_index.entry((scope, name.clone())).or_insert_with(|| {
+            self.names.push(NameSlot {
+                scope,
+                name: name.clone(),
+                family: NONE,
+                version: u64::MAX,
+                generation: 0,
+                epoch: 0,
+            });
+            at
+        })
+    }
+
+    /// A place that is looked up when its first sample comes.
+    pub(crate) fn place(name: u32) -> Place {
+        Place { name, generation: u32::MAX, group: NONE, role: Role::Value }
+    }
+
+    /// Adds a sample. `attributes` must be interned: a list is known by its address.
+    pub(crate) fn add(
+        &mut self,
+        place: &mut Place,
+        attributes: &Attributes,
+        interner: &mut Interner,
+        metadata: &MetadataStore,
+        time_ms: i64,
+        value: f64,
+    ) -> Result<(), AddError> {
+        self.resolve_name(place.name, metadata);
+        if self.names[place.name as usize].generation != place.generation {
+            self.resolve_place(place, attributes, interner);
+        }
+        let epoch = self.epoch;
+        if place.role == Role::Unbound {
+            return Err(AddError::NoBound);
+        }
+        let group = &mut self.groups[place.group as usize];
+        let family = &mut self.families[group.family as usize];
+        if family.epoch != epoch {
+            family.epoch = epoch;
+            self.used.push(group.family);
+            family.numbers.clear();
+            family.groups.clear();
+            family.numbers.reserve_exact(family.last_len);
+        }
+        if group.epoch != epoch {
+            group.epoch = epoch;
+            group.at = NONE;
+            group.time_ms = time_ms;
+            group.created_s = 0.0;
+            if family.kind_is_merged() {
+                family.groups.push(place.group);
+                group.parts.clear();
+            }
+        } else if group.time_ms != time_ms {
+            return Err(AddError::InconsistentTime);
+        }
+        match place.role {
+            Role::Value => group.set_number(family, value),
+            Role::Created => group.set_created(family, value),
+            Role::Sum => group.parts.sum = Some(value),
+            Role::Count => group.parts.count = Some(value),
+            Role::Bound(bound) => group.parts.bounds.push((bound, value)),
+            Role::Unbound => {}
+        }
+        Ok(())
+    }
+
+    /// Sets the start time of the point that a sample belongs to, in milliseconds.
+    #[expect(clippy::cast_precision_loss, reason = "upstream keeps seconds as a float too")]
+    pub(crate) fn set_start(&mut self, place: &Place, start_ms: i64) {
+        if let Some(group) = self.groups.get_mut(place.group as usize).filter(|g| g.epoch == self.epoch) {
+            group.set_created(&mut self.families[group.family as usize], start_ms as f64 / 1_000.0);
+        }
+    }
+
+    /// Attaches an exemplar to the point that a sample belongs to; summaries have none.
+    pub(crate) fn add_exemplar(&mut self, place: &Place, exemplar: Exemplar) {
+        let Some(group) = self.groups.get_mut(place.group as usize) else { return };
+        let family = &mut self.families[group.family as usize];
+        match family.family.kind {
+            FamilyKind::Summary => {}
+            FamilyKind::Histogram => group.parts.exemplars.push(exemplar),
+            FamilyKind::Gauge | FamilyKind::Sum { .. } => {
+                if let Some(point) = family.numbers.get_mut(group.at as usize) {
+                    point.exemplars.push(exemplar);
+                }
+            }
+        }
+    }
+
+    /// Adds the attributes of a `target_info` sample to a resource, for this scrape.
+    pub(crate) fn add_resource_info(&mut self, resource: u32, attributes: &Attributes) {
+        let slot = &mut self.resources[resource as usize];
+        if slot.info_epoch != self.epoch {
+            slot.info_epoch = self.epoch;
+            slot.info.clear();
+        }
+        for (key, value) in attributes {
+            slot.info.insert(key.clone(), value.clone());
+        }
+    }
+
+    /// Forgets the samples of this scrape.
+    pub(crate) fn discard(&mut self) {
+        self.epoch = self.epoch.wrapping_add(1).max(1);
+        self.used.clear();
+    }
+
+    /// Moves the points of this scrape to `out`, grouped by resource and scope in order
+    /// of first appearance.
+    pub(crate) fn finish(&mut self, out: &mut MetricBatch) {
+        // Where a scope's metrics go: (scope, resource in `out`, scope in it).
+        let mut open: Vec<(u32, usize, usize)> = Vec::new();
+        let mut open_resources: Vec<(u32, usize)> = Vec::new();
+        for used in 0..self.used.len() {
+            let slot = &mut self.families[self.used[used] as usize];
+            let data = slot.take_points(&mut self.groups);
+            let Some(data) = data else { continue };
+            let scope_at = slot.scope;
+            let (resource_out, scope_out) = match open.iter().find(|(scope, ..)| *scope == scope_at) {
+                Some((_, resource, scope)) => (*resource, *scope),
+                None => {
+                    let scope = &self.scopes[scope_at as usize];
+                    let known = open_resources.iter().find(|(resource, _)| *resource == scope.resource);
+                    let resource_out = known.map(|(_, at)| *at).unwrap_or_else(|| {
+                        let resource = self.resources[scope.resource as usize].current(self.epoch);
+                        out.resources.push(ResourceMetrics { resource, scopes: Vec::new() });
+                        open_resources.push((scope.resource, out.resources.len() - 1));
+                        out.resources.len() - 1
+                    });
+                    let scopes = &mut out.resources[resource_out].scopes;
+                    scopes.push(ScopeMetrics { scope: scope.scope.clone(), metrics: Vec::new() });
+                    open.push((scope_at, resource_out, scopes.len() - 1));
+                    (resource_out, scopes.len() - 1)
+                }
+            };
+            let metrics = &mut out.resources[resource_out].scopes[scope_out].metrics;
+            if metrics.is_empty() {
+                metrics.reserve_exact(self.used.len());
+            }
+            metrics.push(slot.family.template.clone());
+            if let Some(metric) = metrics.last_mut() {
+                metric.data = data;
+            }
+        }
+        self.discard();
+    }
+
+    /// How many slots there are: grows with every name and label set ever seen.
+    pub(crate) fn len(&self) -> usize {
+        self.names.len() + self.groups.len() + self.scopes.len() + self.resources.len()
+    }
+
+    /// Forgets the slots that no place in `places` uses, and renumbers the others. Call it
+    /// between scrapes. Places find their group again with their next sample.
+    pub(crate) fn compact<'p>(
+        &mut self,
+        places: impl Iterator<Item = &'p mut Place>,
+        resources: impl Iterator<Item = &'p mut u32>,
+    ) {
+        let mut compacted = Self { trim_suffixes: self.trim_suffixes, epoch: self.epoch, ..Self::default() };
+        let keys: HashMap<u32, (SharedStr, SharedStr)> =
+            self.resource_index.drain().map(|(key, at)| (at, key)).collect();
+        let move_resource = |old: u32, compacted: &mut Self| match keys.get(&old) {
+            Some((job, instance)) => {
+                compacted.resource(job, instance, || self.resources[old as usize].resource.clone())
+            }
+            None => old,
+        };
+        for resource in resources {
+            *resource = move_resource(*resource, &mut compacted);
+        }
+        let mut moved: HashMap<u32, u32> = HashMap::new();
+        for place in places {
+            let new = *moved.entry(place.name).or_insert_with(|| {
+                let name = &self.names[place.name as usize];
+                let scope = &self.scopes[name.scope as usize];
+                let resource = move_resource(scope.resource, &mut compacted);
+                let scope = compacted.scope(resource, scope.scope.clone());
+                compacted.name(scope, &name.name)
+            });
+            *place = Self::place(new);
+        }
+        *self = compacted;
+    }
+
+    fn resolve_name(&mut self, at: u32, metadata: &MetadataStore) {
+        let slot = &mut self.names[at as usize];
+        if slot.version == metadata.version() || slot.epoch == self.epoch {
+            slot.epoch = self.epoch; // within one scrape a name keeps its first family
+            return;
+        }
+        slot.epoch = self.epoch;
+        slot.version = metadata.version();
+        let family = Family::resolve(&slot.name, self.trim_suffixes, |name| metadata.get(name));
+        let key = family.name.clone();
+        let scope = slot.scope;
+        let mut slot_is_current = true;
+        let next = index(self.families.len());
+        let found = *self.family_index.entry((scope, key)).or_insert(next);
+        if found == next {
+            self.families.push(FamilySlot {
+                scope,
+                family,
+                epoch: 0,
+                numbers: Vec::new(),
+                groups: Vec::new(),
+                last_len: 0,
+            });
+        } else {
+            let known = &mut self.families[found as usize];
+            // A family that already has points in this scrape keeps what it was until
+            // the next one.
+            if known.family == family {
+            } else if known.epoch == self.epoch {
+                slot_is_current = false;
+            } else {
+                let kind_changed = known.family.kind != family.kind;
+                known.family = family;
+                if kind_changed {
+                    for name in self.names.iter_mut().filter(|name| name.family == found) {
+                        name.generation = name.generation.wrapping_add(1);
+                    }
+                }
+            }
+        }
+        let slot = &mut self.names[at as usize];
+        if !slot_is_current {
+            slot.version = u64::MAX;
+        }
+        if slot.family != found {
+            slot.family = found;
+            slot.generation = slot.generation.wrapping_add(1);
+        }
+    }
+
+    fn resolve_place(&mut self, place: &mut Place, attributes: &Attributes, interner: &mut Interner) {
+        let name = &self.names[place.name as usize];
+        let family = &self.families[name.family as usize].family;
+        let (bound, own) = match family.kind.bound_label() {
+            Some(label) if attributes.get(label).is_some() => {
+                (attributes.get_str(label), interner.without(attributes, label))
+            }
+            _ => (None, attributes.clone()),
+        };
+        place.role = family.role(&name.name, bound);
+        place.generation = name.generation;
+        let next = index(self.groups.len());
+        let key = (name.family, own.as_slice().as_ptr().addr());
+        place.group = *self.group_index.entry(key).or_insert(next);
+        if place.group == next {
+            self.groups.push(Group {
+                family: name.family,
+                attributes: own,
+                epoch: 0,
+                at: NONE,
+                time_ms: 0,
+                created_s: 0.0,
+                parts: Parts::default(),
+            });
+        }
+    }
+}
+
+impl ResourceSlot {
+    fn current(&self, epoch: u32) -> Resource {
+        let mut resource = self.resource.clone();
+        if self.info_epoch == epoch {
+            for (key, value) in &self.info {
+                resource.attributes.insert(key.clone(), value.clone());
+            }
+        }
+        resource
+    }
+}
+
+impl FamilySlot {
+    fn kind_is_merged(&self) -> bool {
+        matches!(self.family.kind, FamilyKind::Histogram | FamilyKind::Summary)
+    }
+
+    /// The points of this scrape; `None` when there are none.
+    fn take_points(&mut self, groups: &mut [Group]) -> Option<MetricData> {
+        let mut data = self.family.template.data.clone();
+        let own = self.groups.iter();
+        let len = match &mut data {
+            MetricData::Gauge(points) | MetricData::Sum(Sum { points, .. }) => {
+                *points = core::mem::take(&mut self.numbers);
+                points.len()
+            }
+            MetricData::Histogram(Histogram { points, .. }) => {
+                *points = own.filter_map(|at| groups[*at as usize].histogram_point()).collect();
+                points.len()
+            }
+            MetricData::Summary(points) => {
+                *points = own.filter_map(|at| groups[*at as usize].summary_point()).collect();
+                points.len()
+            }
+            MetricData::Empty | MetricData::ExponentialHistogram(_) => 0,
+        };
+        self.last_len = len;
+        (len > 0).then_some(data)
+    }
+}
+
+impl Group {
+    fn set_number(&mut self, family: &mut FamilySlot, value: f64) {
+        if self.at == NONE {
+            self.at = index(family.numbers.len());
+            family.numbers.push(NumberPoint {
+                attributes: self.attributes.clone(),
+                start_time_ns: ns_from_s(self.created_s),
+                time_ns: ns_from_ms(self.time_ms),
+                value: NumberValue::Empty,
+                flags: Flags::default(),
+                exemplars: Vec::new(),
+            });
+        }
+        let point = &mut family.numbers[self.at as usize];
+        if is_stale(value) {
+            (point.value, point.flags) = (NumberValue::Empty, Flags::NO_RECORDED_VALUE);
+        } else {
+            (point.value, point.flags) = (NumberValue::Double(value), Flags::default());
+        }
+    }
+
+    fn set_created(&mut self, family: &mut FamilySlot, seconds: f64) {
+        self.created_s = seconds;
+        if let (FamilyKind::Sum { .. }, Some(point)) =
+            (family.family.kind, family.numbers.get_mut(self.at as usize))
+        {
+            point.start_time_ns = ns_from_s(seconds);
+        }
+    }
+
+    /// The bounds in ascending order, and whether the point says "series ended".
+    fn sorted_bounds(&mut self) -> bool {
+        let parts = &mut self.parts;
+        parts.bounds.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        let stale = |value: Option<f64>| value.is_some_and(is_stale);
+        stale(parts.sum) || stale(parts.count)
+    }
+
+    /// Counts of each bucket are the differences of the cumulative ones; the last one
+    /// comes from the count, so the `+Inf` series plays no part.
+    fn histogram_point(&mut self) -> Option<HistogramPoint> {
+        let ended = self.sorted_bounds();
+        let parts = &mut self.parts;
+        let count = parts.count?;
+        let mut point = HistogramPoint {
+            attributes: self.attributes.clone(),
+            start_time_ns: ns_from_s(self.created_s),
+            time_ns: ns_from_ms(self.time_ms),
+            explicit_bounds: Vec::with_capacity(parts.bounds.len()),
+            bucket_counts: Vec::with_capacity(parts.bounds.len() + 1),
+            exemplars: core::mem::take(&mut parts.exemplars),
+            ..HistogramPoint::default()
+        };
+        if !ended {
+            // A bucket that ended while its histogram goes on has no count.
+            parts.bounds.retain(|(_, value)| !is_stale(*value));
+        }
+        if parts.bounds.last().is_some_and(|(bound, _)| *bound == f64::INFINITY) {
+            parts.bounds.pop();
+        }
+        if ended {
+            point.flags = Flags::NO_RECORDED_VALUE;
+        } else {
+            point.count = whole(count);
+            point.sum = parts.sum;
+        }
+        let mut before = 0.0;
+        for (bound, value) in &parts.bounds {
+            point.explicit_bounds.push(*bound);
+            point.bucket_counts.push(if ended { 0 } else { whole(value - before) });
+            before = *value;
+        }
+        point.bucket_counts.push(if ended { 0 } else { whole(count - before) });
+        Some(point)
+    }
+
+    fn summary_point(&mut self) -> Option<SummaryPoint> {
+        let ended = self.sorted_bounds();
+        let count = self.parts.count?;
+        let value_of = |value: f64| if ended || is_stale(value) { 0.0 } else { value };
+        let quantiles = self.parts.bounds.iter();
+        Some(SummaryPoint {
+            attributes: self.attributes.clone(),
+            start_time_ns: ns_from_s(self.created_s),
+            time_ns: ns_from_ms(self.time_ms),
+            count: if ended { 0 } else { whole(count) },
+            sum: if ended { 0.0 } else { self.parts.sum.unwrap_or_default() },
+            quantiles: quantiles
+                .map(|(quantile, v)| Quantile { quantile: *quantile, value: value_of(*v) })
+                .collect(),
+            flags: if ended { Flags::NO_RECORDED_VALUE } else { Flags::default() },
+        })
+    }
+}
+
+impl Parts {
+    /// Empties it, and keeps the room.
+    fn clear(&mut self) {
+        (self.count, self.sum) = (None, None);
+        self.bounds.clear();
+        self.exemplars.clear();
+    }
+}
+
+/// Slots are numbered with 32 bits: a target with more series than that does not fit
+/// into memory.
+fn index(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(NONE - 1)
+}
+
+/// A count as Go converts it on amd64: cut to an integer, a negative one wraps.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the conversion is the point; nonsense in gives the same nonsense out as upstream"
+)]
+fn whole(count: f64) -> u64 {
+    if count < 0.0 { (count as i64) as u64 } else { count as u64 }
+}
+
+/// Seconds since the epoch with a fraction, to nanoseconds; 0 stays "not set".
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "times before the epoch or too far ahead are cut to the range"
+)]
+fn ns_from_s(seconds: f64) -> TimeNs {
+    let whole = seconds as u64;
+    let fraction = (seconds - whole as f64) * 1e9;
+    whole.saturating_mul(NS_PER_S).saturating_add(fraction as u64)
+}

@@ -1,0 +1,190 @@
+//! Series that a target exposed before, found by their text.
+//!
+//! A target exposes its series in the same order each time, so each entry remembers the
+//! one that followed it: the usual lookup compares one text and hashes nothing.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+use otelpipe_core::attributes::Attributes;
+
+use super::assemble::Place;
+
+/// What became of a series' labels.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// The relabel rules drop it.
+    Dropped,
+    /// It describes a resource.
+    TargetInfo {
+        /// Slot of the resource.
+        resource: u32,
+        /// What it adds.
+        attributes: Attributes,
+    },
+    /// It gives points.
+    Sample {
+        /// Its labels but for name, job, instance and scope; interned.
+        attributes: Attributes,
+        /// Where its points go.
+        place: Place,
+        /// Whether it is the exposed `up`.
+        is_up: bool,
+    },
+}
+
+/// A series text and what is known about it.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    text: Box<[u8]>,
+    /// The entry that came next when this one was last seen.
+    next: u32,
+    /// The scrape it was last seen in.
+    pub(crate) seen: u32,
+    /// The scrape that last gave a sample without an explicit timestamp.
+    pub(crate) tracked: u32,
+    /// Whether it was tracked in the scrape before `tracked` too.
+    pub(crate) tracked_before: bool,
+    /// Whether upstream's cache would hold it: it gave a sample. Another one counts as
+    /// new each time.
+    pub(crate) stored: bool,
+    pub(crate) verdict: Verdict,
+}
+
+/// The entries of a target.
+#[derive(Debug, Default)]
+pub(crate) struct SeriesCache {
+    entries: Vec<Entry>,
+    index: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+    /// The first entry of a body.
+    first: u32,
+    /// The entry found last in this scrape.
+    last: Option<u32>,
+}
+
+impl SeriesCache {
+    /// To be called before a body is read.
+    pub(crate) fn begin(&mut self) {
+        self.last = None;
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The entry of a text. Remembers the order of calls.
+    pub(crate) fn find(&mut self, text: &[u8]) -> Option<u32> {
+        let guess = match self.last {
+            Some(last) => self.entries.get(last as usize).map_or(0, |entry| entry.next),
+            None => self.first,
+        };
+        let found = match self.entries.get(guess as usize) {
+            Some(entry) if *entry.text == *text => guess,
+            _ => {
+                let hash = self.hasher.hash_one(text);
+                *self.index.find(hash, |at| *self.entries[*at as usize].text == *text)?
+            }
+        };
+        if found != guess {
+            self.follow(found);
+        }
+        self.last = Some(found);
+        Some(found)
+    }
+
+    /// Adds a text that [`SeriesCache::find`] does not know.
+    pub(crate) fn insert(&mut self, text: &[u8], verdict: Verdict, scrape: u32) -> u32 {
+        let at = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        self.entries.push(Entry {
+            text: text.into(),
+            next: 0,
+            seen: scrape,
+            tracked: 0,
+            tracked_before: false,
+            stored: false,
+            verdict,
+        });
+        let (entries, hasher) = (&self.entries, &self.hasher);
+        self.index.insert_unique(hasher.hash_one(text), at, |at| {
+            hasher.hash_one::<&[u8]>(&entries[*at as usize].text)
+        });
+        self.follow(at);
+        self.last = Some(at);
+        at
+    }
+
+    pub(crate) fn entry(&mut self, at: u32) -> &mut Entry {
+        &mut self.entries[at as usize]
+    }
+
+    pub(crate) fn iter(&self) -> core::slice::Iter<'_, Entry> {
+        self.entries.iter()
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> core::slice::IterMut<'_, Entry> {
+        self.entries.iter_mut()
+    }
+
+    /// Removes the entries for which `keep` is false; the others keep their order.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&Entry) -> bool) {
+        let mut moved: Vec<u32> = Vec::with_capacity(self.entries.len());
+        let mut at = 0;
+        for entry in &self.entries {
+            moved.push(at);
+            at += u32::from(keep(entry));
+        }
+        let new_place = |old: u32| moved.get(old as usize).copied().unwrap_or_default();
+        self.entries.retain(keep);
+        self.entries.shrink_to(self.entries.len().saturating_mul(2));
+        for entry in &mut self.entries {
+            entry.next = new_place(entry.next); // of a removed entry: of the one behind it
+        }
+        self.first = new_place(self.first);
+        self.last = None;
+        self.index.clear();
+        let (entries, hasher) = (&self.entries, &self.hasher);
+        let hash = |at: &u32| hasher.hash_one::<&[u8]>(&entries[*at as usize].text);
+        for at in 0..u32::try_from(entries.len()).unwrap_or(u32::MAX) {
+            self.index.insert_unique(hash(&at), at, hash);
+        }
+    }
+
+    fn follow(&mut self, found: u32) {
+        match self.last.and_then(|last| self.entries.get_mut(last as usize)) {
+            Some(last) => last.next = found,
+            None => self.first = found,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_found_by_text_in_any_order() {
+        let mut cache = SeriesCache::default();
+        cache.begin();
+        for text in [b"a", b"b", b"c"] {
+            assert_eq!(cache.find(text), None);
+            cache.insert(text, Verdict::Dropped, 1);
+        }
+        for order in [[b"a", b"b", b"c"], [b"c", b"a", b"b"], [b"c", b"a", b"b"]] {
+            cache.begin();
+            for text in order {
+                let at = cache.find(text).expect("it was inserted");
+                assert_eq!(&*cache.entry(at).text, text);
+            }
+        }
+        cache.begin();
+        let b = cache.find(b"b").expect("it was inserted");
+        cache.entry(b).seen = 2;
+        cache.retain(|entry| entry.seen == 1);
+        cache.begin();
+        assert_eq!((cache.find(b"c"), cache.find(b"b"), cache.find(b"a")), (Some(1), None, Some(0)));
+        assert_eq!(cache.len(), 2);
+    }
+}

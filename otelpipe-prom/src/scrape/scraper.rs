@@ -1,0 +1,564 @@
+//! One target, scrape after scrape.
+
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use otelpipe_core::attributes::Attributes;
+use otelpipe_core::batch::MetricBatch;
+use otelpipe_core::label::{LabelSet, METRIC_NAME};
+use otelpipe_core::point::{Exemplar, NumberValue};
+use otelpipe_core::time::ns_from_ms;
+use otelpipe_core::value::STALE_NAN;
+
+use super::assemble::{AddError, Assembly, Place};
+use super::cache::{SeriesCache, Verdict};
+use super::config::ScrapeRules;
+use super::intern::Interner;
+use super::labels::Exposed;
+use super::limits::LimitError;
+use super::metadata::MetadataStore;
+use super::report::{ScrapeError, ScrapeReport, ScrapeWarning};
+use super::resource::{SCOPE_PREFIX, resource, scope};
+use super::staleness::Tracker;
+use super::target::Target;
+use crate::text::{Entries, Entry, Format, Known, KnownSample, ParseOptions, Sample};
+
+/// What came of a request.
+#[derive(Clone, Copy, Debug)]
+pub enum Answer<'a> {
+    /// Status 200.
+    Body {
+        /// The body, uncompressed.
+        body: &'a [u8],
+        /// Its `Content-Type`.
+        content_type: Option<&'a str>,
+        /// Time from the start of the request until now, in seconds.
+        duration_s: f64,
+    },
+    /// No answer, another status, or a reason not to ask at all.
+    Failed {
+        /// What went wrong, for the log.
+        reason: &'a str,
+        /// Time from the start of the request until now, in seconds.
+        duration_s: f64,
+    },
+    /// Reading stopped since the body reached [`super::Limits::body_size`].
+    BodyTooLarge {
+        /// Time from the start of the request until now, in seconds.
+        duration_s: f64,
+    },
+}
+
+/// Turns the answers of one target into batches, and remembers what it must between
+/// them: its series by their text, with labels and place in the batch.
+///
+/// A series that was seen before costs one comparison of its text and one pointer: its
+/// labels are not read, no rule runs.
+///
+/// Source: Prometheus 3 `scrape/scrape.go` and contrib v0.156
+/// `receiver/prometheusreceiver/internal/transaction.go`.
+#[derive(Debug)]
+pub struct TargetScraper {
+    rules: Arc<ScrapeRules>,
+    target: Target,
+    /// The target's public labels.
+    labels: Arc<LabelSet<'static>>,
+    cache: SeriesCache,
+    tracker: Tracker,
+    metadata: MetadataStore,
+    assembly: Assembly,
+    interner: Interner,
+    reports: Vec<(Attributes, Place)>,
+    /// Number of the current scrape.
+    scrape: u32,
+    /// The format that all cached texts were parsed in; `None` when they are mixed.
+    format: Option<Format>,
+    /// Entries of cache and metadata after the last success.
+    len_at_success: usize,
+    /// Slots of the assembly when it was last compacted, at most.
+    slots_after_compact: usize,
+}
+
+/// Samples further ahead of the scrape than this are dropped.
+const MAX_AHEAD_MS: i64 = 10 * 60 * 1_000;
+
+impl TargetScraper {
+    /// A scraper that has seen nothing yet. `rules` are those the target was made with.
+    pub fn new(rules: Arc<ScrapeRules>, target: Target) -> Self {
+        let labels = Arc::new(target.labels().into_owned());
+        let mut scraper = Self {
+            assembly: Assembly::new(rules.options.trim_metric_suffixes),
+            rules,
+            target,
+            labels,
+            cache: SeriesCache::default(),
+            tracker: Tracker::default(),
+            metadata: MetadataStore::default(),
+            interner: Interner::default(),
+            reports: Vec::new(),
+            scrape: 1,
+            format: None,
+            len_at_success: 0,
+            slots_after_compact: 0,
+        };
+        scraper.reports = scraper.report_places();
+        scraper
+    }
+
+    /// The target.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// The job's rules.
+    pub fn rules(&self) -> &Arc<ScrapeRules> {
+        &self.rules
+    }
+
+    /// How many series texts are remembered.
+    pub fn cached_series(&self) -> usize {
+        self.cache.len()
+    }
+
+    /// How many distinct label sets are kept for them.
+    pub fn label_sets(&self) -> usize {
+        self.interner.len()
+    }
+
+    /// Adds everything that one scrape gives to `out`: points, stale markers, report
+    /// series. `at_ms` is the time of the scrape in milliseconds since the Unix epoch.
+    pub fn scrape(&mut self, answer: Answer<'_>, at_ms: i64, out: &mut MetricBatch) -> ScrapeReport {
+        self.scrape = self.scrape.wrapping_add(1);
+        let mut report = ScrapeReport::default();
+        let result = match answer {
+            Answer::Body { body, content_type, .. } => {
+                self.read(body, content_type.unwrap_or_default(), at_ms, &mut report)
+            }
+            Answer::Failed { reason, .. } => Err(ScrapeError::Request(reason.to_string())),
+            Answer::BodyTooLarge { .. } => Err(LimitError::BodySize.into()),
+        };
+        report.up = result.is_ok();
+        if let Err(error) = result {
+            self.assembly.discard();
+            report.body_bytes =
+                if error == ScrapeError::Limit(LimitError::BodySize) { -1 } else { report.body_bytes };
+            let dropped = &mut report.dropped;
+            dropped.failed_scrape = report.scraped - dropped.relabel;
+            (dropped.duplicate, dropped.too_far_ahead) = (0, 0);
+            (dropped.inconsistent_time, dropped.without_bound) = (0, 0);
+            report.points = 0;
+            report.error = Some(error);
+        }
+        let ended = self.tracker.ended(&mut self.cache, self.scrape, !report.up);
+        report.stale = self.mark_stale(&ended, at_ms);
+        self.clean_up(&report);
+        report.warn();
+        let duration_s = match answer {
+            Answer::Body { duration_s, .. }
+            | Answer::Failed { duration_s, .. }
+            | Answer::BodyTooLarge { duration_s } => duration_s,
+        };
+        self.add_report(&report, duration_s, at_ms);
+        self.assembly.finish(out);
+        // Slots of series that are gone: half of them may be, before it is worth the walk.
+        if self.assembly.len() > 2 * self.slots_after_compact + 1_000 {
+            self.compact();
+        }
+        report
+    }
+
+    /// Writes stale markers for all series and the report series: the target is gone.
+    /// Not to be called when the process ends, or when the target will be scraped again.
+    pub fn end(&mut self, at_ms: i64, out: &mut MetricBatch) {
+        let all = self.tracker.all(&self.cache, self.scrape);
+        self.mark_stale(&all, at_ms);
+        for (attributes, place) in &mut self.reports {
+            let _ =
+                self.assembly.add(place, attributes, &mut self.interner, &self.metadata, at_ms, STALE_NAN);
+        }
+        self.assembly.finish(out);
+    }
+
+    fn read(
+        &mut self,
+        body: &[u8],
+        content_type: &str,
+        at_ms: i64,
+        report: &mut ScrapeReport,
+    ) -> Result<(), ScrapeError> {
+        self.rules.limits().check_body(body.len())?;
+        report.body_bytes = i64::try_from(body.len()).unwrap_or(i64::MAX);
+        if body.is_empty() {
+            return Ok(()); // whatever the Content-Type
+        }
+        let format = Format::choose(content_type, Some(self.rules.fallback))?;
+        let options = ParseOptions {
+            format,
+            start_timestamps: self.rules.options.created_timestamps,
+            ..ParseOptions::default()
+        };
+        if self.cache.len() == 0 {
+            self.format = Some(format);
+        }
+        let is_trusted = self.format == Some(format);
+        let mut entries = Entries::new(body, options);
+        self.cache.begin();
+        let mut state = BodyState { at_ms, ..BodyState::default() };
+        loop {
+            let cache = &mut self.cache;
+            // A text of the other format must be parsed before it is believed.
+            let lookup = |text: &[u8]| if is_trusted { cache.find(text) } else { None };
+            match entries.next_with(lookup) {
+                None => break,
+                Some(Ok(Known::Sample { key, sample })) => {
+                    report.scraped += 1;
+                    self.known_sample(key, &sample, &mut state, report);
+                }
+                Some(Ok(Known::Not(Entry::Sample(sample)))) => {
+                    report.scraped += 1;
+                    match self.cache.find(sample.series().as_bytes()).filter(|_| !is_trusted) {
+                        Some(key) => self.known_sample(key, &sample.into(), &mut state, report),
+                        None => self.new_sample(&sample, &mut state, report)?,
+                    }
+                }
+                Some(Ok(Known::Not(Entry::Type { name, kind }))) => {
+                    self.metadata.set_kind(name, kind, self.scrape);
+                }
+                Some(Ok(Known::Not(Entry::Help { name, text }))) => {
+                    self.metadata.set_help(name, &text, self.scrape);
+                }
+                Some(Ok(Known::Not(Entry::Unit { name, unit }))) => {
+                    self.metadata.set_unit(name, unit, self.scrape);
+                }
+                Some(Ok(Known::Not(Entry::Comment(_)))) => {}
+                Some(Err(error)) => {
+                    self.format = if is_trusted { self.format } else { None };
+                    return Err(error.into());
+                }
+            }
+        }
+        if state.over_limit {
+            return Err(LimitError::Samples.into());
+        }
+        // What is cached after a good scrape was in this body.
+        self.format = Some(format);
+        Ok(())
+    }
+
+    fn known_sample(
+        &mut self,
+        key: u32,
+        sample: &KnownSample<'_>,
+        state: &mut BodyState,
+        report: &mut ScrapeReport,
+    ) {
+        let scrape = self.scrape;
+        let entry = self.cache.entry(key);
+        let was_seen = core::mem::replace(&mut entry.seen, scrape) == scrape;
+        if matches!(entry.verdict, Verdict::Dropped) {
+            report.dropped.relabel += 1;
+            return;
+        }
+        report.post_relabel += 1;
+        let explicit_ms = sample.timestamp_ms().filter(|_| self.rules.honor_timestamps);
+        if was_seen && entry.stored && explicit_ms.is_none() {
+            report.dropped.duplicate += 1;
+            return;
+        }
+        if !state.admit(self.rules.limits().samples) {
+            return;
+        }
+        let at_ms = explicit_ms.unwrap_or(state.at_ms);
+        if at_ms > state.at_ms.saturating_add(MAX_AHEAD_MS) {
+            report.dropped.too_far_ahead += 1;
+            return;
+        }
+        match &mut entry.verdict {
+            Verdict::Dropped => return,
+            Verdict::TargetInfo { resource, attributes } => {
+                self.assembly.add_resource_info(*resource, attributes);
+                report.added += 1; // upstream never caches it
+                return;
+            }
+            Verdict::Sample { attributes, place, is_up } => {
+                let value = sample.value();
+                if *is_up && value != 0.0 && value != 1.0 {
+                    report.warnings.push(ScrapeWarning::InvalidUp(value));
+                }
+                let added =
+                    self.assembly.add(place, attributes, &mut self.interner, &self.metadata, at_ms, value);
+                match added {
+                    Ok(()) => {}
+                    Err(error) => {
+                        match error {
+                            AddError::InconsistentTime => report.dropped.inconsistent_time += 1,
+                            AddError::NoBound => report.dropped.without_bound += 1,
+                        }
+                        report.added += u64::from(!entry.stored);
+                        return;
+                    }
+                }
+                if let Some(start_ms) = sample.start_ms() {
+                    self.assembly.set_start(place, start_ms);
+                }
+                if let Some(exemplar) = sample.exemplar() {
+                    self.assembly.add_exemplar(place, convert_exemplar(&exemplar, at_ms));
+                }
+            }
+        }
+        report.points += 1;
+        report.added += u64::from(!entry.stored);
+        entry.stored = true;
+        if explicit_ms.is_none() || self.rules.track_timestamps {
+            self.tracker.track(entry, scrape);
+        }
+    }
+
+    fn new_sample(
+        &mut self,
+        sample: &Sample<'_>,
+        state: &mut BodyState,
+        report: &mut ScrapeReport,
+    ) -> Result<(), ScrapeError> {
+        report.relabeled += 1;
+        let (rules, own) = (Arc::clone(&self.rules), Arc::clone(&self.labels));
+        let mut exposed = Exposed::new(sample.name(), sample.labels());
+        exposed.merge(&own, rules.honor_labels);
+        let keeps = rules.metric_relabel.apply(&mut exposed.labels);
+        let text = sample.series().as_bytes();
+        let labels = &mut exposed.labels;
+        if !keeps || labels.is_empty() {
+            report.dropped.relabel += 1;
+            self.cache.insert(text, Verdict::Dropped, self.scrape);
+            return Ok(());
+        }
+        let name = labels.get(METRIC_NAME).ok_or(ScrapeError::NoName)?;
+        let is_valid = rules.validation.allows_metric(name)
+            && labels.iter().all(|label| rules.validation.allows_label(&label.name));
+        if !is_valid {
+            return Err(ScrapeError::InvalidName(labels.to_string()));
+        }
+        rules.limits().check_labels(labels)?;
+        if state.would_exceed(rules.limits().samples) {
+            // Not remembered: a target without measure must not fill the memory.
+            report.post_relabel += 1;
+            state.admit(rules.limits().samples);
+            return Ok(());
+        }
+        for label in &rules.external_labels {
+            labels.set(&*label.name, &*label.value);
+        }
+        if let Some(name) = exposed.first_repeated() {
+            return Err(ScrapeError::RepeatedLabel(name));
+        }
+        let verdict = self.judge(&exposed.labels)?;
+        let key = self.cache.insert(text, verdict, self.scrape);
+        self.known_sample(key, &(*sample).into(), state, report);
+        Ok(())
+    }
+
+    /// Where a sample with these labels belongs.
+    fn judge(&mut self, labels: &LabelSet<'_>) -> Result<Verdict, ScrapeError> {
+        let name = labels.get(METRIC_NAME).unwrap_or_default();
+        let of_target = |label: &str| self.target.label(label);
+        let job = labels.get("job").or_else(|| of_target("job"));
+        let instance = labels.get("instance").or_else(|| of_target("instance"));
+        let (Some(job), Some(instance)) = (job, instance) else { return Err(ScrapeError::NoJobOrInstance) };
+        let with_legacy = self.rules.options.legacy_resource_attributes;
+        let discovered = self.target.discovered();
+        let resource =
+            self.assembly.resource(job, instance, || resource(job, instance, discovered, with_legacy));
+        let pairs = |leave: fn(&str) -> bool| {
+            let kept = labels.iter().filter(move |label| !leave(&label.name));
+            kept.map(|label| (&*label.name, &*label.value))
+        };
+        if name == "target_info" {
+            let leave = |name: &str| matches!(name, METRIC_NAME | "job" | "instance");
+            return Ok(Verdict::TargetInfo { resource, attributes: self.interner.list(pairs(leave)) });
+        }
+        let scope = scope(labels, &self.rules.scope, &mut self.interner);
+        let scope = self.assembly.scope(resource, scope);
+        let name = self.interner.text(name);
+        let leave = |name: &str| {
+            matches!(name, METRIC_NAME | "job" | "instance" | "__scheme__" | "__metrics_path__")
+                || name.starts_with(SCOPE_PREFIX)
+        };
+        let attributes = self.interner.list(pairs(leave));
+        let place = Assembly::place(self.assembly.name(scope, &name));
+        Ok(Verdict::Sample { attributes, place, is_up: name == "up" })
+    }
+
+    fn mark_stale(&mut self, ended: &[u32], at_ms: i64) -> u64 {
+        let mut count = 0;
+        for key in ended {
+            if let Verdict::Sample { attributes, place, .. } = &mut self.cache.entry(*key).verdict {
+                let (interner, metadata) = (&mut self.interner, &self.metadata);
+                let added = self.assembly.add(place, attributes, interner, metadata, at_ms, STALE_NAN);
+                count += u64::from(added.is_ok());
+            }
+        }
+        count
+    }
+
+    /// Forgets what this scrape did not show. A failed or empty scrape shows nothing, so
+    /// then only when the cache has grown out of measure.
+    fn clean_up(&mut self, report: &ScrapeReport) {
+        let len = self.cache.len() + self.metadata.len();
+        if report.up && report.body_bytes > 0 {
+            self.len_at_success = len;
+        } else if len <= self.len_at_success * 2 + 1_000 {
+            return;
+        }
+        let scrape = self.scrape;
+        if self.cache.iter().any(|entry| entry.seen != scrape) {
+            self.cache.retain(|entry| entry.seen == scrape);
+        }
+        self.metadata.sweep(scrape);
+    }
+
+    /// Forgets names, label sets and texts of series that are gone.
+    fn compact(&mut self) {
+        let mut places: Vec<&mut Place> = self.reports.iter_mut().map(|(_, place)| place).collect();
+        let mut resources: Vec<&mut u32> = Vec::new();
+        for entry in self.cache.iter_mut() {
+            match &mut entry.verdict {
+                Verdict::Dropped => {}
+                Verdict::TargetInfo { resource, .. } => resources.push(resource),
+                Verdict::Sample { place, .. } => places.push(place),
+            }
+        }
+        self.assembly.compact(places.into_iter(), resources.into_iter());
+        let lists = self.cache.iter().filter_map(|entry| match &entry.verdict {
+            Verdict::Dropped => None,
+            Verdict::TargetInfo { attributes, .. } | Verdict::Sample { attributes, .. } => Some(attributes),
+        });
+        self.interner.keep(lists.chain(self.reports.iter().map(|(attributes, _)| attributes)));
+        self.slots_after_compact = self.assembly.len() + self.cache.len();
+    }
+
+    fn report_places(&mut self) -> Vec<(Attributes, Place)> {
+        let count = if self.rules.extra_metrics { REPORT_NAMES.len() } else { REPORT_NAMES.len() - 3 };
+        let names = REPORT_NAMES.into_iter().take(count);
+        let mut places = Vec::with_capacity(count);
+        for name in names {
+            let mut labels = LabelSet::clone(&self.labels);
+            labels.set(METRIC_NAME, name);
+            for label in &self.rules.external_labels {
+                labels.set(label.name.clone(), label.value.clone());
+            }
+            // A target has an instance; one whose job was relabeled away has no report.
+            if let Ok(Verdict::Sample { attributes, place, .. }) = self.judge(&labels) {
+                places.push((attributes, place));
+            }
+        }
+        places
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "counts of samples are far below 2^53")]
+    fn add_report(&mut self, report: &ScrapeReport, duration_s: f64, at_ms: i64) {
+        let values = [
+            f64::from(u8::from(report.up)),
+            duration_s,
+            report.scraped as f64,
+            report.post_relabel as f64,
+            report.added as f64,
+            self.target.timeout().as_secs(),
+            self.rules.limits().samples as f64,
+            report.body_bytes as f64,
+        ];
+        for ((attributes, place), value) in self.reports.iter_mut().zip(values) {
+            // Refused only when the target exposes the same series with another time:
+            // the exposed one then stands, as upstream.
+            let _ = self.assembly.add(place, attributes, &mut self.interner, &self.metadata, at_ms, value);
+        }
+    }
+}
+
+/// Report series in the order of [`TargetScraper::add_report`]; the last three are extra.
+const REPORT_NAMES: [&str; 8] = [
+    "up",
+    "scrape_duration_seconds",
+    "scrape_samples_scraped",
+    "scrape_samples_post_metric_relabeling",
+    "scrape_series_added",
+    "scrape_timeout_seconds",
+    "scrape_sample_limit",
+    "scrape_body_size_bytes",
+];
+
+/// The state of reading one body.
+#[derive(Debug, Default)]
+struct BodyState {
+    at_ms: i64,
+    admitted: u64,
+    over_limit: bool,
+}
+
+impl BodyState {
+    fn would_exceed(&self, limit: u64) -> bool {
+        limit > 0 && self.admitted >= limit
+    }
+
+    /// Counts a sample against the limit; reading goes on beyond it, to count them all.
+    fn admit(&mut self, limit: u64) -> bool {
+        self.over_limit |= self.would_exceed(limit);
+        self.admitted += 1;
+        !self.over_limit
+    }
+}
+
+impl ScrapeReport {
+    fn warn(&mut self) {
+        let dropped = self.dropped;
+        let not_converted = dropped.inconsistent_time + dropped.without_bound;
+        for (count, warning) in [
+            (dropped.duplicate, ScrapeWarning::Duplicates(dropped.duplicate)),
+            (dropped.too_far_ahead, ScrapeWarning::TooFarAhead(dropped.too_far_ahead)),
+            (not_converted, ScrapeWarning::NotConverted(not_converted)),
+        ] {
+            if count > 0 {
+                self.warnings.push(warning);
+            }
+        }
+    }
+}
+
+/// `trace_id` and `span_id` in any letter case become the ids, everything else an
+/// attribute. Ids are cut at 16 and 8 bytes, shorter ones padded with zeros in front.
+fn convert_exemplar(exemplar: &crate::text::Exemplar<'_>, sample_ms: i64) -> Exemplar {
+    let mut converted = Exemplar {
+        time_ns: ns_from_ms(exemplar.timestamp_ms().unwrap_or(sample_ms)),
+        value: NumberValue::Double(exemplar.value()),
+        ..Exemplar::default()
+    };
+    for (name, value) in exemplar.labels() {
+        let decoded = if name.eq_ignore_ascii_case("trace_id") {
+            decode_id(&value, &mut converted.trace_id)
+        } else if name.eq_ignore_ascii_case("span_id") {
+            decode_id(&value, &mut converted.span_id)
+        } else {
+            false
+        };
+        if !decoded {
+            converted.filtered_attributes.insert(name, value.as_ref());
+        }
+    }
+    converted
+}
+
+/// Whether `hex` is an even number of hex digits; then its first bytes are in `id`.
+fn decode_id(hex: &str, id: &mut [u8]) -> bool {
+    let digits = hex.as_bytes();
+    if digits.len() % 2 != 0 || !digits.iter().all(u8::is_ascii_hexdigit) {
+        return false;
+    }
+    let len = (digits.len() / 2).min(id.len());
+    let padding = id.len() - len;
+    let nibble =
+        |digit: u8| u8::try_from(char::from(digit).to_digit(16).unwrap_or_default()).unwrap_or_default();
+    for (byte, pair) in id.iter_mut().skip(padding).zip(digits.chunks_exact(2)) {
+        *byte = nibble(pair[0]) << 4 | nibble(pair[1]);
+    }
+    true
+}

@@ -1,0 +1,78 @@
+//! Which series ended.
+//!
+//! A series that gave a sample without explicit timestamp last time and gives none now
+//! gets one stale marker. Most scrapes end with a comparison of two numbers.
+
+use alloc::vec::Vec;
+
+use hashbrown::HashSet;
+
+use super::cache::{Entry, SeriesCache, Verdict};
+
+/// Counts of tracked series.
+#[derive(Debug, Default)]
+pub(crate) struct Tracker {
+    /// Tracked in the last scrape.
+    before: usize,
+    /// Tracked in this one.
+    now: usize,
+    /// Of those, tracked in the last one too.
+    again: usize,
+}
+
+impl Tracker {
+    /// Notes that an entry gave a sample in this scrape that a marker must follow.
+    pub(crate) fn track(&mut self, entry: &mut Entry, scrape: u32) {
+        if entry.tracked == scrape {
+            return;
+        }
+        entry.tracked_before = entry.tracked == scrape.wrapping_sub(1);
+        entry.tracked = scrape;
+        self.again += usize::from(entry.tracked_before);
+        self.now += 1;
+    }
+
+    /// The series that ended with this scrape, as indices into the cache. After a failure
+    /// (`failed`) these are all of the last scrape, whatever was read before the error.
+    pub(crate) fn ended(&mut self, cache: &mut SeriesCache, scrape: u32, failed: bool) -> Vec<u32> {
+        let mut ended = Vec::new();
+        if self.before > 0 && (failed || self.again < self.before) {
+            let last = scrape.wrapping_sub(1);
+            for (at, entry) in cache.iter().enumerate() {
+                let was_tracked = entry.tracked == last || (entry.tracked == scrape && entry.tracked_before);
+                if was_tracked && (failed || entry.tracked != scrape) {
+                    ended.push(u32::try_from(at).unwrap_or(u32::MAX));
+                }
+            }
+        }
+        if failed {
+            cache.iter_mut().for_each(|entry| entry.tracked = 0);
+            self.now = 0;
+        } else if !ended.is_empty() {
+            keep_those_without_twin(&mut ended, cache, scrape);
+        }
+        *self = Self { before: self.now, ..Self::default() };
+        ended
+    }
+
+    /// The series of the last scrape, when the target goes.
+    pub(crate) fn all(&mut self, cache: &SeriesCache, scrape: u32) -> Vec<u32> {
+        let tracked = |(at, entry): (usize, &Entry)| {
+            (entry.tracked == scrape).then_some(u32::try_from(at).unwrap_or(u32::MAX))
+        };
+        *self = Self::default();
+        cache.iter().enumerate().filter_map(tracked).collect()
+    }
+}
+
+/// A series may be spelt in two ways: it goes on while one of them does.
+fn keep_those_without_twin(ended: &mut Vec<u32>, cache: &mut SeriesCache, scrape: u32) {
+    let identity = |entry: &Entry| match &entry.verdict {
+        Verdict::Sample { attributes, place, .. } => {
+            Some((place.name, attributes.as_slice().as_ptr().addr(), attributes.len()))
+        }
+        Verdict::Dropped | Verdict::TargetInfo { .. } => None,
+    };
+    let alive: HashSet<_> = cache.iter().filter(|entry| entry.tracked == scrape).map(identity).collect();
+    ended.retain(|at| !alive.contains(&identity(cache.entry(*at))));
+}
