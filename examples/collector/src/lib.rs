@@ -5,6 +5,7 @@ pub mod aws;
 pub mod component;
 pub mod config;
 pub mod env;
+pub mod exporters;
 pub mod http_client;
 pub mod own_metrics;
 pub mod pipeline;

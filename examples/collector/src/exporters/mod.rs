@@ -1,0 +1,3 @@
+//! Exporters, each under its ADOT name.
+
+pub mod debug;
