@@ -77,7 +77,12 @@ impl DebugConfig {
 }
 
 /// Reads the exporter's settings and makes it. Problems go to `problems`.
-pub fn build(id: &ComponentId, node: &Node, _cx: &BuildContext, problems: &mut Problems) -> Option<Box<dyn Exporter>> {
+pub fn build(
+    id: &ComponentId,
+    node: &Node,
+    _cx: &BuildContext,
+    problems: &mut Problems,
+) -> Option<Box<dyn Exporter>> {
     let config: DebugConfig = decode(node, &format!("exporters::{id}"), Leniency::Strict, problems)?;
     if config.loglevel.is_some() {
         let fix = "write `verbosity: detailed` for `debug`, `verbosity: normal` for `info`";
@@ -121,7 +126,9 @@ impl DebugExporter {
 
     fn counts(batch: &MetricBatch) -> String {
         let (resources, metrics, points) = (batch.resources.len(), batch.metric_count(), batch.point_count());
-        format!(r#"Metrics {{"resource metrics": {resources}, "metrics": {metrics}, "data points": {points}}}"#)
+        format!(
+            r#"Metrics {{"resource metrics": {resources}, "metrics": {metrics}, "data points": {points}}}"#
+        )
     }
 }
 
@@ -144,8 +151,9 @@ impl Exporter for DebugExporter {
                 "stderr" => write_all(&mut std::io::stderr().lock(), &text)?,
                 path => {
                     let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
-                    let mut file =
-                        file.map_err(|failure| ComponentError(format!("cannot write to {path:?} of output_paths: {failure}")))?;
+                    let mut file = file.map_err(|failure| {
+                        ComponentError(format!("cannot write to {path:?} of output_paths: {failure}"))
+                    })?;
                     write_all(&mut file, &text)?;
                 }
             }
@@ -161,7 +169,8 @@ impl Exporter for DebugExporter {
 }
 
 fn write_all(out: &mut dyn Write, text: &str) -> Result<(), ComponentError> {
-    out.write_all(text.as_bytes()).map_err(|failure| ComponentError(format!("cannot write the output: {failure}")))
+    out.write_all(text.as_bytes())
+        .map_err(|failure| ComponentError(format!("cannot write the output: {failure}")))
 }
 
 /// Lets the first batches of each second pass, then each n-th.
@@ -214,8 +223,12 @@ mod tests {
 
     #[test]
     fn the_older_log_levels_mean_verbosities() {
-        let of = |level: &str| DebugConfig { loglevel: Some(level.into()), ..DebugConfig::default() }.verbosity();
-        assert_eq!(["debug", "INFO", "warn"].map(of), [Verbosity::Detailed, Verbosity::Normal, Verbosity::Basic]);
+        let of =
+            |level: &str| DebugConfig { loglevel: Some(level.into()), ..DebugConfig::default() }.verbosity();
+        assert_eq!(
+            ["debug", "INFO", "warn"].map(of),
+            [Verbosity::Detailed, Verbosity::Normal, Verbosity::Basic]
+        );
     }
 
     #[test]

@@ -66,7 +66,7 @@ pub(super) fn write_detailed(batch: &MetricBatch, out: &mut String) -> fmt::Resu
 
 fn write_points(metric: &Metric, out: &mut String) -> fmt::Result {
     let name = &metric.name;
-    let mut begin = |attributes: &Attributes, out: &mut String| {
+    let begin = |attributes: &Attributes, out: &mut String| {
         write!(out, "{name}{{")?;
         for (at, (key, value)) in attributes.iter().enumerate() {
             write!(out, "{}{key}={}", if at == 0 { "" } else { "," }, text(value))?;
@@ -126,7 +126,11 @@ fn write_points(metric: &Metric, out: &mut String) -> fmt::Result {
     Ok(())
 }
 
-fn write_totals<const N: usize>(count: u64, values: [(&str, Option<f64>); N], out: &mut String) -> fmt::Result {
+fn write_totals<const N: usize>(
+    count: u64,
+    values: [(&str, Option<f64>); N],
+    out: &mut String,
+) -> fmt::Result {
     write!(out, "count={count}")?;
     for (name, value) in values {
         if let Some(value) = value {
@@ -374,7 +378,11 @@ fn write_base64(bytes: &[u8], out: &mut String) {
         let bits = (a << 16) | (b << 8) | c;
         for at in 0..4 {
             let digit = usize::try_from((bits >> (18 - 6 * at)) & 63).unwrap_or(0);
-            out.push(if at <= u32::try_from(chunk.len()).unwrap_or(3) { char::from(DIGITS[digit]) } else { '=' });
+            out.push(if at <= u32::try_from(chunk.len()).unwrap_or(3) {
+                char::from(DIGITS[digit])
+            } else {
+                '='
+            });
         }
     }
 }
@@ -487,9 +495,11 @@ mod tests {
 
     #[test]
     fn values_are_text_as_upstream_gives_them() {
-        let list = AttributeValue::Array(vec![AttributeValue::from("a\"b"), AttributeValue::Double(1.0)].into());
+        let list =
+            AttributeValue::Array(vec![AttributeValue::from("a\"b"), AttributeValue::Double(1.0)].into());
         assert_eq!(text(&list), r#"["a\"b",1]"#);
-        let map: Attributes = [("b", AttributeValue::Bool(true)), ("a", AttributeValue::Empty)].into_iter().collect();
+        let map: Attributes =
+            [("b", AttributeValue::Bool(true)), ("a", AttributeValue::Empty)].into_iter().collect();
         assert_eq!(text(&AttributeValue::Map(map)), r#"{"a":null,"b":true}"#);
         for (bytes, base64) in [(&b"a"[..], "YQ=="), (b"ab", "YWI="), (b"abc", "YWJj"), (b"", "")] {
             assert_eq!(text(&AttributeValue::Bytes(bytes.into())), base64);
