@@ -21,4 +21,5 @@ extern crate alloc;
 
 pub mod family;
 pub mod scrape;
+pub mod start_time;
 pub mod text;

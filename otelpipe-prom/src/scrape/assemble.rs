@@ -585,7 +585,7 @@ fn whole(count: f64) -> u64 {
     clippy::cast_precision_loss,
     reason = "times before the epoch or too far ahead are cut to the range"
 )]
-fn ns_from_s(seconds: f64) -> TimeNs {
+pub(crate) fn ns_from_s(seconds: f64) -> TimeNs {
     let whole = seconds as u64;
     let fraction = (seconds - whole as f64) * 1e9;
     whole.saturating_mul(NS_PER_S).saturating_add(fraction as u64)

@@ -45,6 +45,7 @@ mod scraper;
 mod staleness;
 mod target;
 
+pub(crate) use assemble::ns_from_s;
 pub use clock::ScrapeClock;
 pub use config::{GlobalConfig, ScrapeConfig, ScrapeConfigError, ScrapeOptions, ScrapeRules};
 pub use duration::{ByteSize, DurationError, PromDuration};
