@@ -11,6 +11,7 @@ pub mod collector;
 pub mod decode;
 pub mod duration;
 pub mod expand;
+pub mod fetch;
 pub mod id;
 pub mod legacy;
 pub mod node;

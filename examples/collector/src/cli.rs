@@ -1,0 +1,197 @@
+//! The command line.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::source::{self, Fetch, Inputs, Providers};
+use crate::config::{CollectorConfig, Problems};
+use crate::env::Env;
+use crate::gates;
+
+/// Runs ADOT and OpenTelemetry Collector configurations unchanged.
+#[derive(Debug, Parser)]
+#[command(name = "otelpipe", version, about)]
+pub struct Cli {
+    /// What to do; `run` if nothing is said.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Runs the collector; the default
+    Run,
+    /// Says everything that is wrong with the configuration, and ends with status 1 if it cannot run
+    #[command(alias = "validate")]
+    Check(CheckArgs),
+    /// Lists the component types
+    Components(ComponentsArgs),
+    /// Sends recorded scrapes through the pipelines and prints what would be sent
+    Replay(ReplayArgs),
+    /// Shows the pipelines at work on a made-up cluster, without any account
+    Demo(DemoArgs),
+}
+
+/// Where the configuration comes from; the same for all commands.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ConfigArgs {
+    /// A file, or `file:`, `env:`, `yaml:`, `http(s):` and a location; several are merged in order
+    #[arg(long = "config", value_name = "LOCATION", global = true)]
+    pub configs: Vec<String>,
+    /// One setting over all --config, as in `processors.batch.timeout=2s`
+    #[arg(long = "set", value_name = "KEY=VALUE", global = true)]
+    pub sets: Vec<String>,
+    /// Gates to switch on (`+x` or `x`) and off (`-x`), parted by commas
+    #[arg(long = "feature-gates", value_name = "GATES", global = true, allow_hyphen_values = true)]
+    pub gates: Vec<String>,
+}
+
+/// The arguments of `check`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct CheckArgs {
+    /// Print the problems as JSON, to standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `components`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ComponentsArgs {
+    /// Print the list as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `replay`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ReplayArgs {
+    /// Recorded exposition files, in the order of their scrapes
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// The receiver whose scrapes these are; the first of the pipeline if not given
+    #[arg(long)]
+    pub receiver: Option<String>,
+    /// The pipeline to send them through; the first one if not given
+    #[arg(long)]
+    pub pipeline: Option<String>,
+    /// The time between two scrapes
+    #[arg(long, default_value = "30s")]
+    pub interval: String,
+    /// Print a summary as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `demo`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct DemoArgs {
+    /// How many scrapes to show; without end if not given
+    #[arg(long)]
+    pub scrapes: Option<u64>,
+    /// Print what would be sent, and nothing else
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A configuration that was read, with all that is wrong with it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The components and pipelines; `None` when a source could not be read.
+    pub config: Option<CollectorConfig>,
+    /// The feature gates that are on.
+    pub gates: BTreeSet<String>,
+    /// What was found so far.
+    pub problems: Problems,
+}
+
+impl ConfigArgs {
+    /// Reads, merges, expands and structures the configuration.
+    pub fn load(&self, env: &Env, fetch: &dyn Fetch) -> Loaded {
+        let mut problems = Problems::new();
+        let gates = gates::enabled(&self.gates, &mut problems);
+        let inputs = Inputs {
+            configs: self.configs.clone(),
+            sets: self.sets.clone(),
+            append_lists: gates.contains("confmap.enableMergeAppendOption"),
+        };
+        let node = source::load(&inputs, &Providers { env, fetch }, &mut problems);
+        let config = node.map(|node| CollectorConfig::read(node, &mut problems));
+        Loaded { config, gates, problems }
+    }
+}
+
+/// Whether messages on `stream` may be coloured: it is a terminal and `NO_COLOR` is not set.
+pub fn colored(stream: &impl std::io::IsTerminal, env: &Env) -> bool {
+    stream.is_terminal() && env.get("NO_COLOR").is_none()
+}
+
+/// The environment with the lines of ADOT's `extracfg.txt` set as well.
+///
+/// Each line is `key=value`; `awsProfile` and `awsCredentialFile` have variables of their own.
+/// `loggingLevel` is `OTELPIPE_LOG_LEVEL` here.
+pub fn with_extra_config(env: &Env, text: &str) -> Env {
+    env.with(text.lines().filter_map(|line| {
+        let (key, value) = line.split_once('=')?;
+        let key = match key.trim() {
+            "" => return None,
+            "awsProfile" => "AWS_PROFILE",
+            "awsCredentialFile" => "AWS_SHARED_CREDENTIALS_FILE",
+            "loggingLevel" => "OTELPIPE_LOG_LEVEL",
+            key => key,
+        };
+        Some((key, value.trim()))
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::source::Unreachable;
+
+    fn parse(arguments: &str) -> Cli {
+        Cli::try_parse_from(arguments.split(' ')).expect("the arguments are valid")
+    }
+
+    #[test]
+    fn arguments_of_the_upstream_programs() {
+        let cli = parse(
+            "otelpipe --config=a.yaml --config env:B --set=x.y=1 --feature-gates=-metricsgeneration.MatchAttributes",
+        );
+        assert!(cli.command.is_none());
+        assert_eq!(
+            (cli.config.configs, cli.config.sets),
+            (vec!["a.yaml".to_owned(), "env:B".to_owned()], vec!["x.y=1".to_owned()])
+        );
+        assert_eq!(cli.config.gates, ["-metricsgeneration.MatchAttributes"]);
+        let cli = parse("otelpipe validate --config a.yaml --json");
+        assert!(matches!(cli.command, Some(Command::Check(CheckArgs { json: true }))));
+        assert_eq!(cli.config.configs, ["a.yaml"]);
+        assert!(matches!(parse("otelpipe run --config a").command, Some(Command::Run)));
+        assert!(matches!(parse("otelpipe components").command, Some(Command::Components(_))));
+    }
+
+    #[test]
+    fn no_configuration_is_an_error() {
+        let loaded = ConfigArgs::default().load(&Env::default(), &Unreachable);
+        assert!(loaded.config.is_none());
+        assert_eq!(
+            loaded.problems.render(false),
+            "error: at least one config flag must be provided\n  |\n  = help: start with `--config=file:/path/to/config.yaml`\n"
+        );
+    }
+
+    #[test]
+    fn extra_configuration_sets_variables() {
+        let env =
+            with_extra_config(&Env::default(), "loggingLevel=DEBUG\nawsProfile=p\n# note\nMY_VAR = a=b\n");
+        assert_eq!(env.get("OTELPIPE_LOG_LEVEL"), Some("DEBUG"));
+        assert_eq!(env.get("AWS_PROFILE"), Some("p"));
+        assert_eq!(env.get("MY_VAR"), Some("a=b"));
+    }
+}

@@ -1,0 +1,3 @@
+//! Extensions: what runs beside the pipelines.
+
+pub mod health_check;

@@ -1,0 +1,318 @@
+//! `service.telemetry`: the collector's own logs and where its own metrics are served.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Mutex;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use tracing::Level;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
+
+use crate::config::{Leniency, Node, Problems, decode};
+
+/// What `service.telemetry` asks for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Telemetry {
+    /// The lowest level that is logged. Default: info.
+    pub log_level: Level,
+    /// How lines look. Default: console.
+    pub log_encoding: LogEncoding,
+    /// Where lines go: `stderr`, `stdout` or a path. Default: stderr.
+    pub log_output: String,
+    /// Where own metrics are served, `None` for nowhere. Default: `localhost:8888`.
+    pub metrics_endpoint: Option<String>,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum LogEncoding {
+    /// For people.
+    #[default]
+    Console,
+    /// One JSON object a line.
+    Json,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Keys {
+    logs: Logs,
+    metrics: Metrics,
+    #[serde(rename = "traces")]
+    _traces: Option<IgnoredAny>,
+    #[serde(rename = "resource")]
+    _resource: BTreeMap<String, IgnoredAny>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Logs {
+    level: String,
+    encoding: LogEncoding,
+    output_paths: Vec<String>,
+    error_output_paths: Vec<String>,
+    initial_fields: BTreeMap<String, IgnoredAny>,
+    #[serde(rename = "development")]
+    _development: bool,
+    #[serde(rename = "disable_caller")]
+    _disable_caller: bool,
+    #[serde(rename = "disable_stacktrace")]
+    _disable_stacktrace: bool,
+    #[serde(rename = "sampling")]
+    _sampling: Option<IgnoredAny>,
+    processors: Vec<IgnoredAny>,
+    #[serde(rename = "disable_zap_resource")]
+    _disable_zap_resource: bool,
+}
+
+impl Default for Logs {
+    fn default() -> Self {
+        Self {
+            level: "info".to_owned(),
+            encoding: LogEncoding::Console,
+            output_paths: Vec::new(),
+            error_output_paths: Vec::new(),
+            initial_fields: BTreeMap::new(),
+            _development: false,
+            _disable_caller: false,
+            _disable_stacktrace: false,
+            _sampling: None,
+            processors: Vec::new(),
+            _disable_zap_resource: false,
+        }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Metrics {
+    level: MetricsLevel,
+    address: Option<String>,
+    readers: Option<Vec<Reader>>,
+    #[serde(rename = "views")]
+    _views: Vec<IgnoredAny>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum MetricsLevel {
+    None,
+    Basic,
+    #[default]
+    Normal,
+    Detailed,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Reader {
+    pull: Option<Pull>,
+    periodic: Option<IgnoredAny>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Pull {
+    exporter: PullExporter,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct PullExporter {
+    prometheus: Option<Prometheus>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+struct Prometheus {
+    host: String,
+    port: u16,
+}
+
+impl Default for Prometheus {
+    fn default() -> Self {
+        Self { host: "localhost".to_owned(), port: 8888 }
+    }
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self {
+            log_level: Level::INFO,
+            log_encoding: LogEncoding::Console,
+            log_output: "stderr".to_owned(),
+            metrics_endpoint: Some("localhost:8888".to_owned()),
+        }
+    }
+}
+
+impl Telemetry {
+    /// Reads the node of `service.telemetry`; mistakes in it go to `problems`.
+    pub fn read(node: Option<&Node>, problems: &mut Problems) -> Self {
+        let mut telemetry = Self::default();
+        let Some(node) = node else { return telemetry };
+        let Some(keys) = decode::<Keys>(node, "service::telemetry", Leniency::Strict, problems) else {
+            return telemetry;
+        };
+        telemetry.log_encoding = keys.logs.encoding;
+        match level(&keys.logs.level) {
+            Some(level) => telemetry.log_level = level,
+            None => {
+                let message = format!("unknown log level `{}`", keys.logs.level);
+                problems.error_at(
+                    node,
+                    "logs::level",
+                    message,
+                    Some("the values are: debug, info, warn, error".to_owned()),
+                );
+            }
+        }
+        match keys.logs.output_paths.as_slice() {
+            [] => {}
+            [path, others @ ..] => {
+                telemetry.log_output.clone_from(path);
+                if !others.is_empty() {
+                    let message = format!("logs go to {path} only");
+                    problems.warning_at(node, "logs::output_paths", message, None);
+                }
+            }
+        }
+        for (path, set) in [
+            ("logs::processors", !keys.logs.processors.is_empty()),
+            ("logs::initial_fields", !keys.logs.initial_fields.is_empty()),
+            ("logs::error_output_paths", keys.logs.error_output_paths.iter().any(|path| path != "stderr")),
+        ] {
+            if set {
+                problems.warning_at(
+                    node,
+                    path,
+                    "this setting is accepted, but has no effect in otelpipe",
+                    None,
+                );
+            }
+        }
+        telemetry.metrics_endpoint = keys.metrics.endpoint(node, problems);
+        telemetry
+    }
+
+    /// Starts logging for the whole process, if nobody has done so before.
+    ///
+    /// # Errors
+    /// When the file for the logs cannot be opened.
+    pub fn start_logging(&self, color: bool) -> io::Result<()> {
+        let writer = match self.log_output.as_str() {
+            "stderr" => BoxMakeWriter::new(io::stderr),
+            "stdout" => BoxMakeWriter::new(io::stdout),
+            path => {
+                let file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
+                BoxMakeWriter::new(Mutex::new(file))
+            }
+        };
+        let plain = tracing_subscriber::fmt()
+            .with_max_level(LevelFilter::from_level(self.log_level))
+            .with_ansi(color && self.log_output == "stderr")
+            .with_writer(writer);
+        // a second start, after a reload, keeps the first subscriber
+        let _ = match self.log_encoding {
+            LogEncoding::Console => tracing::subscriber::set_global_default(plain.finish()),
+            LogEncoding::Json => {
+                tracing::subscriber::set_global_default(plain.json().flatten_event(true).finish())
+            }
+        };
+        Ok(())
+    }
+}
+
+impl Metrics {
+    fn endpoint(&self, node: &Node, problems: &mut Problems) -> Option<String> {
+        if self.address.is_some() {
+            let fix = "write `readers: [{pull: {exporter: {prometheus: {host: …, port: …}}}}]`".to_owned();
+            problems.warning_at(
+                node,
+                "metrics::address",
+                "the key `address` has moved to `readers`",
+                Some(fix),
+            );
+        }
+        if self.level == MetricsLevel::None {
+            return None;
+        }
+        match (&self.address, &self.readers) {
+            (Some(address), _) => Some(address.clone()),
+            (None, None) => Telemetry::default().metrics_endpoint,
+            (None, Some(readers)) => {
+                for (at, reader) in readers.iter().enumerate() {
+                    if reader.periodic.is_some() {
+                        let message = "otelpipe does not push its own metrics: this reader has no effect";
+                        problems.warning_at(node, &format!("metrics::readers[{at}]"), message, None);
+                    }
+                }
+                let pull =
+                    readers.iter().find_map(|reader| reader.pull.as_ref()?.exporter.prometheus.as_ref());
+                pull.map(|prometheus| format!("{}:{}", prometheus.host, prometheus.port))
+            }
+        }
+    }
+}
+
+fn level(text: &str) -> Option<Level> {
+    match text.to_ascii_lowercase().as_str() {
+        "debug" => Some(Level::DEBUG),
+        "" | "info" => Some(Level::INFO),
+        "warn" | "warning" => Some(Level::WARN),
+        "error" | "dpanic" | "panic" | "fatal" => Some(Level::ERROR),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::config::yaml;
+
+    fn read(text: &str) -> (Telemetry, Vec<String>) {
+        let mut problems = Problems::new();
+        let node = yaml::parse(text, &Arc::from("c.yaml"), &mut problems).expect("valid YAML");
+        let telemetry = Telemetry::read(Some(&node), &mut problems);
+        (telemetry, problems.iter().map(|problem| format!("{}: {}", problem.path, problem.message)).collect())
+    }
+
+    #[test]
+    fn defaults_and_settings() {
+        assert_eq!(read(""), (Telemetry::default(), vec![]));
+        let (telemetry, problems) =
+            read("logs: {level: DEBUG, encoding: json, output_paths: [stdout]}\nmetrics: {level: none}");
+        assert_eq!((telemetry.log_level, telemetry.log_encoding), (Level::DEBUG, LogEncoding::Json));
+        assert_eq!(
+            (telemetry.log_output.as_str(), telemetry.metrics_endpoint, problems.len()),
+            ("stdout", None, 0)
+        );
+        let (telemetry, _) =
+            read("metrics: {readers: [{pull: {exporter: {prometheus: {host: 0.0.0.0, port: 9000}}}}]}");
+        assert_eq!(telemetry.metrics_endpoint.as_deref(), Some("0.0.0.0:9000"));
+        assert_eq!(read("metrics: {readers: []}").0.metrics_endpoint, None);
+    }
+
+    #[test]
+    fn the_old_address_is_taken_with_a_warning() {
+        let (telemetry, problems) = read("metrics: {address: ':8888'}");
+        assert_eq!(telemetry.metrics_endpoint.as_deref(), Some(":8888"));
+        assert_eq!(
+            problems,
+            ["service::telemetry::metrics::address: the key `address` has moved to `readers`"]
+        );
+    }
+
+    #[test]
+    fn an_unknown_level_is_an_error() {
+        assert_eq!(
+            read("logs: {level: loud}").1,
+            ["service::telemetry::logs::level: unknown log level `loud`"]
+        );
+    }
+}
