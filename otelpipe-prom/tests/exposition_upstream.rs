@@ -74,7 +74,7 @@ fn entry(entry: &Entry<'_>) -> Value {
         Entry::Help { name, text } => json!({"kind": "help", "name": name, "help": text}),
         Entry::Type { name, kind } => json!({"kind": "type", "name": name, "type": kind.name()}),
         Entry::Unit { name, unit } => json!({"kind": "unit", "name": name, "unit": unit}),
-        Entry::Comment(text) => json!({"kind": "comment", "text": std::str::from_utf8(text).unwrap()}),
+        Entry::Comment(text) => json!({"kind": "comment", "text": core::str::from_utf8(text).unwrap()}),
         Entry::Sample(found) => sample(found),
     }
 }
@@ -102,7 +102,7 @@ fn dumps() -> Vec<Dump> {
                     strict: false,
                     start_timestamps: row["skip_start_timestamp_series"].as_bool().unwrap(),
                 },
-                expected: json_lines(std::str::from_utf8(&expected).unwrap()).collect(),
+                expected: json_lines(core::str::from_utf8(&expected).unwrap()).collect(),
             }
         })
         .collect()
@@ -192,4 +192,19 @@ fn the_openmetrics_corpus_is_accepted_and_refused_as_prometheus_does() {
         accepted_bad += u32::from(result.is_none() && !case.should_parse);
     }
     assert_eq!((refused, accepted_bad), (87, 80));
+}
+
+#[test]
+fn a_strict_parse_accepts_and_refuses_what_the_specification_does() {
+    let strict = ParseOptions { strict: true, ..OPENMETRICS };
+    let (mut wrong, mut refused) = (Vec::new(), 0);
+    for case in corpus() {
+        let result = Entries::new(case.body.as_bytes(), strict).find_map(Result::err);
+        refused += u32::from(result.is_some());
+        if result.is_none() != case.should_parse {
+            wrong.push(format!("{}: {result:?}", case.name));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert_eq!(refused, 167);
 }

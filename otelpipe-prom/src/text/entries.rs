@@ -4,9 +4,10 @@ use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use core::iter::FusedIterator;
 
-use super::error::{Fault, ParseError};
+use super::error::{Fault, ParseError, ParseErrorKind};
 use super::sample::{KnownSample, Sample};
 use super::start_time::StartTimes;
+use super::strict::Strict;
 use super::{Format, MetricType, openmetrics, scan, start_time, text_format};
 
 /// How to read a body.
@@ -68,6 +69,8 @@ pub struct Entries<'a> {
     done: bool,
     /// With [`ParseOptions::start_timestamps`] in OpenMetrics.
     start_times: Option<Box<StartTimes<'a>>>,
+    /// With [`ParseOptions::strict`] in OpenMetrics.
+    strict: Option<Box<Strict<'a>>>,
 }
 
 impl<'a> Entries<'a> {
@@ -78,9 +81,16 @@ impl<'a> Entries<'a> {
     /// OpenMetrics, which wants `# EOF`; a scraper takes an empty body for an
     /// empty scrape before it comes here.
     pub fn new(body: &'a [u8], options: ParseOptions) -> Self {
-        let has_start_times = options.start_timestamps && options.format == Format::OpenMetrics;
-        let start_times = has_start_times.then(Box::default);
-        Self { body, at: 0, options, metric_type: MetricType::Unknown, done: false, start_times }
+        let is_openmetrics = options.format == Format::OpenMetrics;
+        Self {
+            body,
+            at: 0,
+            options,
+            metric_type: MetricType::Unknown,
+            done: false,
+            start_times: (is_openmetrics && options.start_timestamps).then(Box::default),
+            strict: (is_openmetrics && options.strict).then(Box::default),
+        }
     }
 
     /// The next entry, without a look at the labels of known series.
@@ -151,7 +161,7 @@ impl<'a> Entries<'a> {
     /// others. `None` where the line is not that simple.
     fn cheap_sample(&self) -> Option<(KnownSample<'a>, usize)> {
         let first = *self.body.get(self.at)?;
-        if !scan::starts_name(first) || self.options.strict || self.options.start_timestamps {
+        if !scan::starts_name(first) || self.strict.is_some() || self.start_times.is_some() {
             return None;
         }
         let line_end = scan::line_end(self.body, self.at);
@@ -169,6 +179,19 @@ impl<'a> Entries<'a> {
         let (point, end) = point.ok()?;
         let series = self.body.get(self.at..series_end)?;
         Some((KnownSample::new(series, point), end))
+    }
+
+    /// What a strict parse has against the entry between `start` and here.
+    fn check_strict(&mut self, start: usize, item: &Option<Result<Entry<'a>, Fault>>) -> Option<ParseError> {
+        let strict = self.strict.as_mut()?;
+        let verdict = match item {
+            Some(Ok(entry)) => strict.check(entry),
+            Some(Err(_)) => return None,
+            None => strict.finish(),
+        };
+        let kind = ParseErrorKind::Strict(verdict.err()?);
+        let end = scan::line_end(self.body, start);
+        Some(ParseError::new(self.body, Fault::token(kind, start, start, end)))
     }
 
     /// Remembers what later entries depend on; `None` if this one is not to be
@@ -203,7 +226,12 @@ impl<'a> Iterator for Entries<'a> {
             return None;
         }
         loop {
+            let start = self.at;
             let item = read(self.body, self.options.format, self.metric_type, &mut self.at);
+            if let Some(error) = self.check_strict(start, &item) {
+                self.done = true;
+                return Some(Err(error));
+            }
             let error = match item {
                 Some(Ok(entry)) if self.start_times.is_none() => {
                     if let Entry::Type { kind, .. } = entry {

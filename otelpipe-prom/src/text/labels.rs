@@ -289,7 +289,7 @@ const WALK: Grammar = Grammar {
 /// Source: `normalizeFloatsInLabelValues` in Prometheus 3
 /// `model/textparse/openmetricsparse.go`.
 fn normalize_bound(value: Cow<'_, str>) -> Cow<'_, str> {
-    if is_short_decimal(&value) {
+    if value == "+Inf" || is_short_decimal(&value) {
         return value;
     }
     let Some(number) = parse_go_float(&value) else { return value };

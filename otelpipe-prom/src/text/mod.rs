@@ -31,6 +31,7 @@ mod openmetrics;
 mod sample;
 mod scan;
 mod start_time;
+mod strict;
 mod text_format;
 
 pub use content_type::{

@@ -249,3 +249,98 @@ const POWERS_OF_TEN: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
     1e19, 1e20, 1e21, 1e22,
 ];
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+    use alloc::string::ToString;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn every_power_of_ten_that_is_scanned_is_exact() {
+        let mut scanned = 0;
+        for exponent in -30..=30 {
+            for digits in ["1", "-3", "9007199254740992", "9007199254740993", "0.25"] {
+                let text = format!("{digits}e{exponent} 1700000000000");
+                let expected: f64 = format!("{digits}e{exponent}").parse().expect("a number");
+                if let Some((value, length)) = scan_float(text.as_bytes()) {
+                    scanned += 1;
+                    assert_eq!((value, text.get(length..)), (expected, Some(" 1700000000000")), "{text}");
+                }
+            }
+        }
+        assert_eq!(scanned, 4 * 45);
+    }
+
+    proptest! {
+        #[test]
+        fn scanning_and_parsing_give_what_the_standard_library_reads(
+            token in r"-?[0-9]{0,24}(\.[0-9]{0,24})?([eE][-+]?[0-9]{1,3})?"
+        ) {
+            let is_number = token.bytes().take_while(|byte| !b"eE".contains(byte)).any(|byte| byte.is_ascii_digit());
+            let expected = token.parse::<f64>().ok().filter(|value| value.is_finite() && is_number);
+            prop_assert_eq!(parse_float(token.as_bytes()).ok(), expected);
+            if let Some((value, length)) = scan_float(token.as_bytes()) {
+                prop_assert_eq!((Some(value.to_bits()), length), (expected.map(f64::to_bits), token.len()));
+            }
+        }
+
+        #[test]
+        fn a_hexadecimal_number_is_read_back(bits in any::<u64>()) {
+            let value = f64::from_bits(bits);
+            prop_assume!(value.is_finite());
+            let sign = if value.is_sign_negative() { "-" } else { "" };
+            let (fraction, exponent) = (bits & ((1 << 52) - 1), (bits >> 52) & 0x7ff);
+            let text = match exponent {
+                0 => format!("{sign}0x0.{fraction:013x}p-1022"),
+                _ => format!("{sign}0x1.{fraction:013x}p{}", i64::try_from(exponent).expect("11 bits") - 1023),
+            };
+            prop_assert_eq!(parse_go_float(&text).map(f64::to_bits), Some(bits), "{}", text);
+        }
+    }
+
+    #[test]
+    fn hexadecimal_and_underscores_are_read_as_go_does() {
+        for (text, value) in [
+            ("0x1p-2", Some(0.25)),
+            ("0X.8P1", Some(1.0)),
+            ("0x1.fffffffffffff8p0", Some(2.0)), // half a bit too long: to even
+            ("0x1.fffffffffffff7p0", Some(1.999_999_999_999_999_8)),
+            ("0x1p1024", None),
+            ("0x1p-1075", Some(0.0)),
+            ("0x1.8p-1075", Some(5e-324)),
+            ("0x1", None),
+            ("0xp1", None),
+            ("0x1p", None),
+            ("0x_1p0", Some(1.0)),
+            ("1_000.5", Some(1000.5)),
+            ("1__0", None),
+            ("_1", None),
+            ("1_", None),
+            ("1_e5", None),
+            ("+nan", None),
+            ("-Inf", Some(f64::NEG_INFINITY)),
+        ] {
+            assert_eq!(parse_go_float(text), value, "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_spelt_as_openmetrics_does() {
+        for (value, text) in [
+            (1.0, "1.0"),
+            (-0.0, "0.0"),
+            (1e5, "100000.0"),
+            (1e6, "1e+06"),
+            (1e-5, "1e-05"),
+            (0.25, "0.25"),
+            (f64::INFINITY, "+Inf"),
+            (f64::NAN, "NaN"),
+        ] {
+            assert_eq!(format_openmetrics(value), text.to_string());
+        }
+    }
+}

@@ -109,6 +109,16 @@ impl<'a> Sample<'a> {
         self.name
     }
 
+    /// What stands between the braces.
+    pub(super) fn block(&self) -> &'a str {
+        self.block
+    }
+
+    /// The labels with every value in its own spelling.
+    pub(super) fn raw_labels(&self) -> Labels<'a> {
+        Labels::new(self.block, self.index, MetricType::Unknown)
+    }
+
     pub(super) fn with_start_ms(mut self, start_ms: Option<i64>) -> Self {
         self.point.start_ms = start_ms;
         self
