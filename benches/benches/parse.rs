@@ -1,7 +1,7 @@
 //! Exposition parsing: with all labels, by raw series text only, and a plain
 //! line-by-line parser to compare with in the same run.
 
-use std::hint::black_box;
+use core::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use otelpipe_benches::body;
@@ -66,7 +66,7 @@ fn baseline(body: &[u8]) -> (usize, usize, f64) {
                 while line[at] != b'"' || line[at - 1] == b'\\' {
                     at += 1;
                 }
-                black_box(std::str::from_utf8(&line[value..at]).expect("the data is UTF-8"));
+                black_box(core::str::from_utf8(&line[value..at]).expect("the data is UTF-8"));
                 labels += 1;
                 at += 1;
                 if line[at] == b',' {
@@ -75,7 +75,7 @@ fn baseline(body: &[u8]) -> (usize, usize, f64) {
             }
             at += 1;
         }
-        let tail = std::str::from_utf8(&line[at..]).expect("the data is UTF-8");
+        let tail = core::str::from_utf8(&line[at..]).expect("the data is UTF-8");
         let mut words = tail.split_ascii_whitespace();
         let value: f64 = words.next().expect("a value").parse().expect("a number");
         black_box(words.next().map(|word| word.parse::<i64>().expect("a timestamp")));
@@ -102,7 +102,7 @@ fn parse(criterion: &mut Criterion) {
 
 criterion_group! {
     name = benches;
-    config = Criterion::default().sample_size(20).measurement_time(std::time::Duration::from_secs(2));
+    config = Criterion::default().sample_size(20).measurement_time(core::time::Duration::from_secs(2));
     targets = parse
 }
 criterion_main!(benches);
