@@ -32,6 +32,7 @@ pub mod batch;
 pub mod batching;
 pub mod delta;
 pub mod duration;
+pub mod filter;
 pub mod generate;
 pub mod label;
 pub mod metric;

@@ -1,4 +1,4 @@
-//! cumulativetodelta and deltatorate against what ADOT v0.49 gave for the same batches.
+//! Filter, cumulativetodelta and deltatorate against what ADOT v0.49 gave for the same batches.
 #![cfg(feature = "otlp-json")]
 
 use std::io::Read;
@@ -6,6 +6,7 @@ use std::io::Read;
 use otelpipe_core::attributes::Attributes;
 use otelpipe_core::batch::MetricBatch;
 use otelpipe_core::delta::{CumulativeToDelta, CumulativeToDeltaConfig, DeltaMatchConfig};
+use otelpipe_core::filter::{Filter, FilterConfig, MatchConfig, MetricFilterConfig};
 use otelpipe_core::metric::{MetricData, Sum};
 use otelpipe_core::otlp_json;
 use otelpipe_core::point::NumberPoint;
@@ -31,6 +32,23 @@ const COUNTERS: [&str; 18] = [
     "new_container_memory_hierarchical_pgfault",
     "new_container_memory_hierarchical_pgmajfault",
 ];
+
+#[test]
+fn the_filter_keeps_what_upstream_keeps() {
+    let include = MatchConfig {
+        match_type: "regexp".into(),
+        metric_names: vec!["new_container_.*".into(), "pod_.*".into()],
+        ..MatchConfig::default()
+    };
+    let metrics = MetricFilterConfig { include: Some(include), ..MetricFilterConfig::default() };
+    let config = FilterConfig { metrics: Some(metrics), ..FilterConfig::default() };
+    let filter = Filter::compile(&config).expect("a good configuration");
+    compare("03-metricstransform_rename", "04-filter", |batch| {
+        let before = batch.point_count();
+        let report = filter.apply(batch).expect("nothing to evaluate");
+        assert_eq!(report.points() + batch.point_count(), before);
+    });
+}
 
 #[test]
 fn deltas_are_those_of_upstream() {
