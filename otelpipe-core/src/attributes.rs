@@ -105,9 +105,16 @@ impl Attributes {
     /// Gives the value of `from` to `to`, overwriting it, and removes `from`.
     /// Returns whether `from` existed. Equal names remove the attribute, as upstream.
     pub fn rename(&mut self, from: &str, to: impl Into<SharedStr> + AsRef<str>) -> bool {
-        let Some(value) = self.get(from).cloned() else { return false };
-        self.insert(to, value);
-        self.remove(from);
+        let Some(at) = self.position(from) else { return false };
+        match self.position(to.as_ref()) {
+            // Appending the new key and filling the hole with it: the same place.
+            None => self.list_mut()[at].0 = to.into(),
+            Some(other) => {
+                let list = self.list_mut();
+                list[other].1 = list[at].1.clone();
+                list.swap_remove(at);
+            }
+        }
         true
     }
 
@@ -205,6 +212,23 @@ mod tests {
         assert!(!list.rename("a", "y"));
         assert!(list.rename("b", "b"));
         assert_eq!(keys(&list), vec!["z", "c"]);
+    }
+
+    #[test]
+    fn renaming_is_inserting_and_removing() {
+        for (from, to) in
+            ["a", "b", "c", "x"].iter().flat_map(|from| ["a", "b", "c", "z"].map(|to| (*from, to)))
+        {
+            let mut fast: Attributes = [("a", "1"), ("b", "2"), ("c", "3")].into_iter().collect();
+            let mut slow = fast.clone();
+            let value = slow.get(from).cloned();
+            assert_eq!(fast.rename(from, to), value.is_some());
+            if let Some(value) = value {
+                slow.insert(to, value);
+                slow.remove(from);
+            }
+            assert_eq!(fast, slow, "{from} to {to}");
+        }
     }
 
     #[test]

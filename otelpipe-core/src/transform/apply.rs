@@ -203,23 +203,35 @@ impl TransformRule {
             return true;
         }
         let was_empty = metric.point_count() == 0;
-        for operation in &self.operations {
-            if whole || !operation.needs_whole_metric() {
-                self.operate_once(operation, metric, counts);
+        // Label edits in a row are done point by point: one walk over the points.
+        for run in self.operations.chunk_by(|a, b| a.edits_labels() && b.edits_labels()) {
+            match run {
+                [one] if !one.edits_labels() => {
+                    if whole || !one.needs_whole_metric() {
+                        self.operate_once(one, metric, counts);
+                    }
+                }
+                edits => each_attributes(metric, |attributes| {
+                    edits.iter().for_each(|edit| self.edit_labels(edit, attributes, whole));
+                }),
             }
         }
         was_empty || metric.point_count() > 0
     }
 
     /// An operation on matching points asks them again, as they are now.
+    fn edit_labels(&self, edit: &Operation, attributes: &mut Attributes, whole: bool) {
+        match edit {
+            Operation::AddLabel(add) if whole => add.apply(attributes),
+            Operation::UpdateLabel(update) if self.matches_labels(attributes) => update.apply(attributes),
+            _ => {}
+        }
+    }
+
+    /// Operations on values and on the number of points.
     fn operate_once(&self, operation: &Operation, metric: &mut Metric, counts: &mut RuleReport) {
         match operation {
-            Operation::AddLabel(add) => each_attributes(metric, |attributes| add.apply(attributes)),
-            Operation::UpdateLabel(update) => each_attributes(metric, |attributes| {
-                if self.matches_labels(attributes) {
-                    update.apply(attributes);
-                }
-            }),
+            Operation::AddLabel(_) | Operation::UpdateLabel(_) => {} // see `edit_labels`
             Operation::DeleteLabelValue(delete) => {
                 let before = metric.point_count();
                 metric.retain_points(|point| !delete.deletes(point.attributes()));

@@ -122,6 +122,11 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Whether it changes the labels of one point and nothing else.
+    pub fn edits_labels(&self) -> bool {
+        matches!(self, Self::AddLabel(_) | Self::UpdateLabel(_))
+    }
+
     /// Whether it is left out of an `update` that does not match all points.
     pub fn needs_whole_metric(&self) -> bool {
         match self {
