@@ -240,7 +240,7 @@ impl LogsClient {
 
     /// One call, tried up to `attempts` times.
     async fn call(&self, operation: &'static str, body: Bytes) -> Result<Bytes, LogsError> {
-        let invocation = invocation_id();
+        let invocation = random_uuid();
         let mut renewed = false;
         let mut attempt = 1;
         loop {
@@ -437,8 +437,8 @@ fn to_bytes(body: &Value) -> Bytes {
     body.to_string().into()
 }
 
-/// A random UUID, the same for all attempts of a call.
-fn invocation_id() -> String {
+/// A random UUID, version 4.
+pub(crate) fn random_uuid() -> String {
     let id = (fastrand::u128(..) & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
     let hex = format!("{id:032x}");
     let mut text = String::with_capacity(36);

@@ -1,3 +1,4 @@
 //! Exporters, each under its ADOT name.
 
+pub mod awsemf;
 pub mod debug;
