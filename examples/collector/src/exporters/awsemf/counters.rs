@@ -73,7 +73,8 @@ impl EmfCounters {
 pub(super) fn points_of(message: &str) -> u64 {
     let document: serde_json::Value = serde_json::from_str(message).unwrap_or_default();
     // Version "1" has them under `_aws`, version "0" at the root.
-    let directives = document.pointer("/_aws/CloudWatchMetrics").or_else(|| document.get("CloudWatchMetrics"));
+    let directives =
+        document.pointer("/_aws/CloudWatchMetrics").or_else(|| document.get("CloudWatchMetrics"));
     let metrics = directives.and_then(|list| list.as_array()).into_iter().flatten();
     let names: std::collections::BTreeSet<&str> = metrics
         .filter_map(|directive| directive.get("Metrics")?.as_array())

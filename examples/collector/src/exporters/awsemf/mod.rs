@@ -40,7 +40,12 @@ pub const NO_ROLLUP_GATE: &str = "awsemf.nodimrollupdefault";
 pub const UPSTREAM_GATE: &str = "awsemf.upstream";
 
 /// Reads the exporter's settings and makes it. Problems go to `problems`.
-pub fn build(id: &ComponentId, node: &Node, cx: &BuildContext, problems: &mut Problems) -> Option<Box<dyn Exporter>> {
+pub fn build(
+    id: &ComponentId,
+    node: &Node,
+    cx: &BuildContext,
+    problems: &mut Problems,
+) -> Option<Box<dyn Exporter>> {
     let exporter = AwsEmfExporter::read(id, node, cx, problems)?;
     Some(Box::new(exporter))
 }
@@ -71,7 +76,8 @@ struct NewGroup {
 impl AwsEmfExporter {
     /// Reads the settings. `None` if they cannot be run; why is in `problems`.
     pub fn read(id: &ComponentId, node: &Node, cx: &BuildContext, problems: &mut Problems) -> Option<Self> {
-        let AwsEmfSettings { mut emf, session } = AwsEmfSettings::read(node, &format!("exporters::{id}"), problems)?;
+        let AwsEmfSettings { mut emf, session } =
+            AwsEmfSettings::read(node, &format!("exporters::{id}"), problems)?;
         if cx.gate(NO_ROLLUP_GATE) && node.get("dimension_rollup_option").is_none() {
             emf.dimension_rollup_option = "NoDimensionRollup".into();
         }
@@ -99,7 +105,12 @@ impl AwsEmfExporter {
             }
         }
         if let Err(failure) = session.http_client(&cx.env) {
-            problems.error_at(node, if session.proxy_address.is_empty() { "" } else { "proxy_address" }, failure.to_string(), None);
+            problems.error_at(
+                node,
+                if session.proxy_address.is_empty() { "" } else { "proxy_address" },
+                failure.to_string(),
+                None,
+            );
             return None;
         }
         if !session.endpoint.is_empty()
@@ -113,7 +124,8 @@ impl AwsEmfExporter {
             tags: emf.tags.clone().unwrap_or_default().into_iter().collect(),
             user_agent_detail: emf.user_agent_comment(),
         };
-        let ledger = Ledger { id: id.to_string(), counters: Arc::default(), metrics: Arc::clone(&cx.metrics) };
+        let ledger =
+            Ledger { id: id.to_string(), counters: Arc::default(), metrics: Arc::clone(&cx.metrics) };
         Some(Self {
             encoder,
             batcher: LogBatcher::new(limits),
@@ -154,7 +166,10 @@ impl AwsEmfExporter {
         let report = encoder.encode_with(batch, now_ms, |event| match batcher.push(event, now_ms) {
             Ok(closed) => batches.extend(closed),
             Err(refusal) => {
-                let text = format!("{refusal}: group {}, stream {}, time {} ms", event.group, event.stream, event.timestamp_ms);
+                let text = format!(
+                    "{refusal}: group {}, stream {}, time {} ms",
+                    event.group, event.stream, event.timestamp_ms
+                );
                 ledger.lose("unsendable_event", 1, points_of(event.message), &text);
                 tally.lost += 1;
                 tally.failure.get_or_insert(text);
@@ -195,7 +210,8 @@ impl Exporter for AwsEmfExporter {
             tags,
             user_agent_detail: user_agent_detail.to_owned(),
         };
-        let client = LogsClient::new(options, Arc::new(credentials), &self.env).map_err(|failure| error(&failure))?;
+        let client =
+            LogsClient::new(options, Arc::new(credentials), &self.env).map_err(|failure| error(&failure))?;
         self.sender = Some(Sender::start(client, self.policy, session.workers(), self.ledger.clone()));
         Ok(())
     }
@@ -206,7 +222,9 @@ impl Exporter for AwsEmfExporter {
             OutputDestination::Stdout => {
                 let mut out = std::io::stdout().lock();
                 let written = self.print(&batch, now_ms, &mut out).and_then(|()| out.flush());
-                return written.map_err(|failure| ComponentError(format!("cannot write to standard output: {failure}")));
+                return written.map_err(|failure| {
+                    ComponentError(format!("cannot write to standard output: {failure}"))
+                });
             }
             OutputDestination::Discard => {
                 return Err(ComponentError("output_destination is neither cloudwatch nor stdout".into()));

@@ -34,7 +34,11 @@ pub struct RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { initial: Duration::from_secs(5), max: Duration::from_secs(30), max_elapsed: Duration::from_secs(300) }
+        Self {
+            initial: Duration::from_secs(5),
+            max: Duration::from_secs(30),
+            max_elapsed: Duration::from_secs(300),
+        }
     }
 }
 
@@ -108,7 +112,8 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let tally = std::mem::take(&mut *self.tally.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        let tally =
+            std::mem::take(&mut *self.tally.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
         if let Some(done) = self.done.take() {
             // The export may have been cancelled meanwhile.
             let _ = done.send(tally);
@@ -255,7 +260,9 @@ impl Task {
             let points = job.batch.events().enumerate().filter(|(at, _)| rejected.contains(*at));
             let points = points.map(|(_, (_, message))| points_of(message)).sum();
             let (group, stream) = (job.batch.group(), job.batch.stream());
-            let text = format!("{refused} of {all} log events of {group}/{stream} are too old or too new for CloudWatch Logs");
+            let text = format!(
+                "{refused} of {all} log events of {group}/{stream} are too old or too new for CloudWatch Logs"
+            );
             tracing::warn!(exporter = %self.ledger.id, "{text}");
             self.ledger.lose("rejected_by_service", refused, points, &text);
         }
@@ -305,7 +312,8 @@ fn halves(job: Job) -> impl Iterator<Item = Job> {
     let mut batcher = LogBatcher::new(unlimited);
     let mut parts = Vec::with_capacity(2);
     for (timestamp_ms, message) in job.batch.events() {
-        let event = LogEventRef { group: job.batch.group(), stream: job.batch.stream(), timestamp_ms, message };
+        let event =
+            LogEventRef { group: job.batch.group(), stream: job.batch.stream(), timestamp_ms, message };
         let closed: Result<_, EventRefusal> = batcher.push(event, timestamp_ms);
         parts.extend(closed.expect("what was in a batch fits into one without limits"));
     }

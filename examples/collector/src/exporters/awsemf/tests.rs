@@ -34,7 +34,8 @@ fn read(text: &str, gates: &[&str]) -> (Option<AwsEmfExporter>, String) {
 
 /// An exporter with a stream for each pod, which tries again at once.
 async fn started(url: &str, more: &str) -> AwsEmfExporter {
-    let text = format!("endpoint: {url}\nlog_group_name: G\nlog_stream_name: '{{PodName}}'\nmax_retries: 1\n{more}");
+    let text =
+        format!("endpoint: {url}\nlog_group_name: G\nlog_stream_name: '{{PodName}}'\nmax_retries: 1\n{more}");
     let (exporter, problems) = read(&text, &[]);
     assert_eq!(problems, "");
     let now = Duration::ZERO;
@@ -134,7 +135,11 @@ async fn throttled_batches_are_kept_and_delivered_later() {
 async fn one_event_that_is_not_accepted_does_not_fail_its_batch() {
     let server = TestServer::start(|seen| {
         let bad = String::from_utf8_lossy(&seen.body).contains("poison");
-        if bad { Reply::Status(400, error("InvalidParameterException")) } else { Reply::Status(200, "{}".into()) }
+        if bad {
+            Reply::Status(400, error("InvalidParameterException"))
+        } else {
+            Reply::Status(200, "{}".into())
+        }
     })
     .await;
     let mut exporter = started(&server.url(), "").await;
@@ -156,12 +161,18 @@ async fn events_outside_the_services_time_are_counted_and_others_sent() {
     let server = TestServer::start(|_| Reply::Status(200, "{}".into())).await;
     let mut exporter = started(&server.url(), "").await;
     let mut batch = batch(&["old", "new"]);
-    let MetricData::Gauge(points) = &mut batch.resources[0].scopes[0].metrics[0].data else { panic!("a gauge") };
+    let MetricData::Gauge(points) = &mut batch.resources[0].scopes[0].metrics[0].data else {
+        panic!("a gauge")
+    };
     points[0].time_ns = 1_000_000_000;
     exporter.export(batch).await.unwrap();
     assert_eq!(exporter.counters().delivered(), 1);
     assert_eq!(lost(&exporter), [("unsendable_event", 1, 1)]);
-    assert!(exporter.counters().lost()["unsendable_event"].example.starts_with("log event too old: group G, stream old"));
+    assert!(
+        exporter.counters().lost()["unsendable_event"]
+            .example
+            .starts_with("log event too old: group G, stream old")
+    );
     balance(&exporter);
 }
 
@@ -193,7 +204,9 @@ async fn what_still_waits_at_the_end_is_tried_once_more_and_counted() {
 fn render_writes_the_message_or_all_about_it() {
     let text = "log_group_name: G\nlog_stream_name: S\ndimension_rollup_option: NoDimensionRollup\n";
     let mut batch = batch(&["a"]);
-    let MetricData::Gauge(points) = &mut batch.resources[0].scopes[0].metrics[0].data else { panic!("a gauge") };
+    let MetricData::Gauge(points) = &mut batch.resources[0].scopes[0].metrics[0].data else {
+        panic!("a gauge")
+    };
     points[0].time_ns = 1_700_000_000_000_000_000;
     let message = r#"{"PodName":"a","Version":"1","_aws":{"CloudWatchMetrics":[{"Namespace":"default","Dimensions":[["PodName"]],"Metrics":[{"Name":"cpu","Unit":"","StorageResolution":60}]}],"Timestamp":1700000000000},"cpu":1.5}"#;
     let mut out = Vec::new();
@@ -202,8 +215,7 @@ fn render_writes_the_message_or_all_about_it() {
     let mut out = Vec::new();
     read(text, &[]).0.unwrap().with_details().render(batch, 0, &mut out).unwrap();
     let line: Value = serde_json::from_slice(&out).unwrap();
-    let expected =
-        serde_json::json!({"group": "G", "stream": "S", "timestamp": 1_700_000_000_000_i64, "message": message});
+    let expected = serde_json::json!({"group": "G", "stream": "S", "timestamp": 1_700_000_000_000_i64, "message": message});
     assert_eq!(line, expected);
 }
 
@@ -214,11 +226,28 @@ fn problems_point_to_their_place() {
         assert_eq!(read(text, &[]).1, problems, "{text}");
     }
     check("regoin: x\n", "1:1 exporters::awsemf: unknown key `regoin` (did you mean `region`?)\n");
-    check("region: x\nlog_retention: 2\n", "");
-    check("max_retries: often\n", "");
-    check("endpoint: localhost\n", "");
-    check("proxy_address: '::bad'\n", "");
-    check("local_mode: true\n", "");
+    check(
+        "region: x\nlog_retention: 2\n",
+        "2:16 exporters::awsemf::log_retention: invalid value for retention policy: 2 is not one of [0, 1, 3, 5, 7, \
+         14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1827, 2192, 2557, 2922, 3288, 3653]\n",
+    );
+    check(
+        "max_retries: often\n",
+        "1:14 exporters::awsemf::max_retries: expected a whole number, found the text `often`\n",
+    );
+    check(
+        "endpoint: localhost\n",
+        "1:11 exporters::awsemf::endpoint: \"localhost\" is not a usable URL: an endpoint begins with https:// or \
+         http:// and names a host\n",
+    );
+    check(
+        "proxy_address: '::bad'\n",
+        "1:16 exporters::awsemf::proxy_address: \"::bad\" is not a usable URL: as a proxy address: invalid authority\n",
+    );
+    check(
+        "local_mode: true\n",
+        "1:13 exporters::awsemf::local_mode: the key has no effect on this exporter, as upstream\n",
+    );
     check("", "");
 }
 
