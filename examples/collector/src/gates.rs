@@ -28,6 +28,7 @@ pub const GATES: &[Gate] = &[
         true,
         "placeholders of log groups and streams are resolved for each document",
     ),
+    gate("awsemf.upstreamLimits", false, "documents, batches and log events have the limits of ADOT v0.49"),
     gate(
         "component.UseLocalHostAsDefaultHost",
         true,

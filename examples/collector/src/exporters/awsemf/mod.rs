@@ -36,8 +36,11 @@ use sender::{Ledger, Sender, Tally};
 /// Feature gate of upstream: without a `dimension_rollup_option` there is no roll-up.
 pub const NO_ROLLUP_GATE: &str = "awsemf.nodimrollupdefault";
 
-/// Feature gate of ours: limits and name rules of the ADOT Collector v0.49, losses included.
-pub const UPSTREAM_GATE: &str = "awsemf.upstream";
+/// Feature gate, on by default: a name with placeholders is completed for each document.
+pub const NAMES_GATE: &str = "awsemf.placeholderPerDocument";
+
+/// Feature gate: the limits of the ADOT Collector v0.49, losses included.
+pub const LIMITS_GATE: &str = "awsemf.upstreamLimits";
 
 /// Reads the exporter's settings and makes it. Problems go to `problems`.
 pub fn build(
@@ -81,9 +84,12 @@ impl AwsEmfExporter {
         if cx.gate(NO_ROLLUP_GATE) && node.get("dimension_rollup_option").is_none() {
             emf.dimension_rollup_option = "NoDimensionRollup".into();
         }
-        let upstream = cx.gate(UPSTREAM_GATE);
-        let options = if upstream { EmfOptions::upstream() } else { EmfOptions::default() };
-        let limits = if upstream { LogLimits::upstream() } else { LogLimits::default() };
+        let (mut options, limits) = if cx.gate(LIMITS_GATE) {
+            (EmfOptions::upstream(), LogLimits::upstream())
+        } else {
+            (EmfOptions::default(), LogLimits::default())
+        };
+        options.sticky_names = !cx.gate(NAMES_GATE);
         let options = options.with_log_stream(format!("otel-stream-{}", random_uuid()));
         let encoder = match EmfEncoder::compile(&emf, options) {
             Ok((encoder, warnings)) => {
