@@ -46,3 +46,29 @@ fn fetch(url: &str, env: &Env) -> Result<String, String> {
         String::from_utf8(answer.into_body().to_vec()).map_err(|_| failed(&"the answer is not UTF-8"))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_server::{Reply, TestServer};
+
+    #[tokio::test]
+    async fn a_document_is_the_body_of_an_answer_of_status_200() {
+        let server = TestServer::start(|seen| match seen.path.as_str() {
+            "/good" => Reply::Status(200, "a: 1".to_owned()),
+            _ => Reply::Status(404, "b: 2".to_owned()),
+        })
+        .await;
+        // the server needs this thread meanwhile
+        let get = async |url: &str| {
+            let url = url.to_owned();
+            tokio::task::spawn_blocking(move || HttpFetch::new(&Env::default()).get(&url))
+                .await
+                .expect("no panic")
+        };
+        let good = format!("{}/good", server.url());
+        assert_eq!(get(&good).await, Ok("a: 1".to_owned()));
+        let bad = format!("{}/bad", server.url());
+        assert_eq!(get(&bad).await, Err(format!("cannot read {bad}: the answer is 404 Not Found")));
+    }
+}
