@@ -6,9 +6,12 @@
 //! [`TARGETS`], by which `cargo test` replays `regressions/NAME/*`.
 
 pub mod exposition;
+pub mod pattern;
+pub mod relabel;
 
 /// Reads one input; panics if a promise is broken.
 pub type Target = fn(&[u8]);
 
 /// Every target under the name of its file and its folders.
-pub const TARGETS: &[(&str, Target)] = &[("exposition", exposition::run)];
+pub const TARGETS: &[(&str, Target)] =
+    &[("exposition", exposition::run), ("pattern", pattern::run), ("relabel", relabel::run)];
