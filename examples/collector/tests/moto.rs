@@ -1,0 +1,152 @@
+//! The `awsemf` exporter against moto, an independent CloudWatch Logs.
+//!
+//! Needs `moto_server` (`pip install 'moto[server,logs]'`) in the path or under
+//! `MOTO_SERVER`. Without it the test says so and passes, unless `CI` is set.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use bytes::Bytes;
+use http::Request;
+use otelpipe_collector::aws::sign::{Scope, sign};
+use otelpipe_collector::component::{BuildContext, Exporter as _};
+use otelpipe_collector::config::{ComponentId, Problems, yaml};
+use otelpipe_collector::exporters::awsemf::AwsEmfExporter;
+use otelpipe_collector::http_client::{HttpClient, HttpOptions, Limits};
+use otelpipe_core::batch::MetricBatch;
+use otelpipe_core::metric::{Metric, MetricData};
+use otelpipe_core::point::NumberPoint;
+use serde_json::{Value, json};
+
+struct Moto {
+    process: Child,
+    url: String,
+    http: HttpClient,
+}
+
+impl Moto {
+    /// Starts the server on a free port; `None` if there is no such program.
+    fn start() -> Option<Self> {
+        let program = std::env::var("MOTO_SERVER").unwrap_or_else(|_| "moto_server".into());
+        let mut command = Command::new(program);
+        command.args(["-H", "127.0.0.1", "-p", "0"]).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut process = command.spawn().ok()?;
+        let mut lines = BufReader::new(process.stderr.take()?).lines();
+        let url = loop {
+            let Some(line) = lines.next() else {
+                let _ = process.wait();
+                return None; // a wrapper of that name without the program behind it
+            };
+            let line = line.expect("the server's messages are text");
+            if let Some((_, url)) = line.split_once("Running on ") {
+                break url.trim().to_owned();
+            }
+        };
+        // Goes on reading, so that the server never waits for room in the pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        Some(Self {
+            process,
+            url,
+            http: HttpClient::new(&HttpOptions::default()).expect("the defaults are valid"),
+        })
+    }
+
+    async fn call(&self, operation: &str, body: Value) -> Value {
+        let mut request = Request::post(&self.url)
+            .header("content-type", "application/x-amz-json-1.1")
+            .header("x-amz-target", format!("Logs_20140328.{operation}"))
+            .body(Bytes::from(body.to_string()))
+            .unwrap();
+        let key = Credentials::new("AKIAREAD", "s", None, None, "test");
+        sign(&mut request, &key, Scope { region: "eu-west-1", service: "logs" }, SystemTime::now()).unwrap();
+        let limits = Limits { timeout: Duration::from_secs(30), max_body: 1 << 24 };
+        let answer = self.http.fetch(request, limits).await.unwrap();
+        assert_eq!(answer.status(), 200, "{operation}: {:?}", answer.body());
+        if answer.body().is_empty() { Value::Null } else { serde_json::from_slice(answer.body()).unwrap() }
+    }
+
+    async fn events(&self, group: &str, stream: &str) -> Vec<(i64, Value)> {
+        let query = json!({"logGroupName": group, "logStreamName": stream, "startFromHead": true});
+        let answer = self.call("GetLogEvents", query).await;
+        let events = answer["events"].as_array().unwrap().iter();
+        events
+            .map(|event| {
+                let document = serde_json::from_str(event["message"].as_str().unwrap()).unwrap();
+                (event["timestamp"].as_i64().unwrap(), document)
+            })
+            .collect()
+    }
+}
+
+impl Drop for Moto {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn exporter(url: &str) -> AwsEmfExporter {
+    let text = format!(
+        "region: eu-west-1\nendpoint: {url}\nlog_group_name: /aws/containerinsights/{{ClusterName}}/performance\n\
+         log_stream_name: '{{PodName}}'\nlog_retention: 7\ntags: {{team: shop}}\n\
+         resource_to_telemetry_conversion: {{enabled: true}}\n"
+    );
+    let env = [("AWS_ACCESS_KEY_ID", "AKIAWRITE"), ("AWS_SECRET_ACCESS_KEY", "s")];
+    let cx = BuildContext {
+        env: env.into_iter().collect(),
+        metrics: Arc::default(),
+        version: "otelpipe test",
+        now_ns: 0,
+        gates: Arc::new(["awsemf.placeholderPerDocument".to_owned()].into()),
+    };
+    let mut problems = Problems::new();
+    let node = yaml::parse(&text, &Arc::from("moto.yaml"), &mut problems).unwrap();
+    let exporter = AwsEmfExporter::read(&ComponentId::parse("awsemf").unwrap(), &node, &cx, &mut problems);
+    assert!(problems.is_empty(), "{}", problems.render(false));
+    exporter.unwrap()
+}
+
+fn batch(at_ms: i64, pods: &[(&str, f64)]) -> MetricBatch {
+    let time_ns = otelpipe_core::time::ns_from_ms(at_ms);
+    let points = pods.iter().map(|(pod, value)| NumberPoint::new(*value, time_ns).with("PodName", *pod));
+    let mut batch = MetricBatch::default();
+    batch.scope_mut().metrics.push(Metric::new("pod_cpu", MetricData::Gauge(points.collect())));
+    batch.resources[0].resource.attributes.insert("ClusterName", "demo");
+    batch
+}
+
+#[tokio::test]
+async fn documents_arrive_in_their_streams_of_a_group_made_with_retention_and_tags() {
+    let Some(moto) = Moto::start() else {
+        assert!(std::env::var_os("CI").is_none(), "moto_server is missing");
+        eprintln!("SKIPPED: moto_server is missing; pip install 'moto[server,logs]'");
+        return;
+    };
+    let group = "/aws/containerinsights/demo/performance";
+    let now_ms = jiff::Timestamp::now().as_millisecond();
+    let mut exporter = exporter(&moto.url);
+    exporter.start().await.unwrap();
+    exporter.export(batch(now_ms - 1000, &[("web-1", 0.25), ("web-2", 0.5)])).await.unwrap();
+    exporter.export(batch(now_ms, &[("web-1", 0.75)])).await.unwrap();
+    exporter.shutdown().await.unwrap();
+    assert_eq!(exporter.counters().delivered(), 3);
+
+    let read = |events: &[(i64, Value)]| -> Vec<(i64, Value, Value)> {
+        events.iter().map(|(at, doc)| (*at, doc["pod_cpu"].clone(), doc["ClusterName"].clone())).collect()
+    };
+    let first = moto.events(group, "web-1").await;
+    let expected = [(now_ms - 1000, json!(0.25), json!("demo")), (now_ms, json!(0.75), json!("demo"))];
+    assert_eq!(read(&first), expected);
+    assert_eq!(first[0].1["_aws"]["Timestamp"], json!(now_ms - 1000));
+    assert_eq!(read(&moto.events(group, "web-2").await), [(now_ms - 1000, json!(0.5), json!("demo"))]);
+
+    let groups = moto.call("DescribeLogGroups", json!({"logGroupNamePrefix": group})).await;
+    assert_eq!(groups["logGroups"][0]["retentionInDays"], json!(7));
+    let tags = moto.call("ListTagsLogGroup", json!({"logGroupName": group})).await;
+    assert_eq!(tags["tags"], json!({"team": "shop"}));
+    let streams = moto.call("DescribeLogStreams", json!({"logGroupName": group})).await;
+    assert_eq!(streams["logStreams"].as_array().unwrap().len(), 2);
+}
