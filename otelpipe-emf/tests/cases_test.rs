@@ -11,7 +11,7 @@
 #[path = "../../otelpipe-core/tests/notation/mod.rs"]
 mod notation;
 
-use std::fmt::Write as _;
+use core::fmt::Write as _;
 
 use otelpipe_emf::config::EmfConfig;
 use otelpipe_emf::encoder::EmfEncoder;
