@@ -5,6 +5,7 @@
 //! `libfuzzer` so that the workspace builds without it, and a line in
 //! [`TARGETS`], by which `cargo test` replays `regressions/NAME/*`.
 
+pub mod emf;
 pub mod exposition;
 pub mod pattern;
 pub mod relabel;
@@ -13,5 +14,9 @@ pub mod relabel;
 pub type Target = fn(&[u8]);
 
 /// Every target under the name of its file and its folders.
-pub const TARGETS: &[(&str, Target)] =
-    &[("exposition", exposition::run), ("pattern", pattern::run), ("relabel", relabel::run)];
+pub const TARGETS: &[(&str, Target)] = &[
+    ("emf", emf::run),
+    ("exposition", exposition::run),
+    ("pattern", pattern::run),
+    ("relabel", relabel::run),
+];
