@@ -1,8 +1,8 @@
 //! EMF documents of a recorded EKS pipeline (Container Insights), per metric value: our
 //! encoder, and in the same run the obvious way over label maps and a JSON value tree.
 
+use core::hint::black_box;
 use std::collections::{BTreeMap, HashMap};
-use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use otelpipe_benches::body;
