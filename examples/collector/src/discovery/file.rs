@@ -37,7 +37,10 @@ pub async fn run(discovery: FileDiscovery, updates: Updates, stop: CancellationT
     let (changed, mut changes) = mpsc::channel(1);
     let watcher = watch(&discovery.files, changed);
     if let Err(error) = &watcher {
-        tracing::warn!("file discovery cannot watch for changes and reads every {:?} only: {error}", discovery.refresh_interval);
+        tracing::warn!(
+            "file discovery cannot watch for changes and reads every {:?} only: {error}",
+            discovery.refresh_interval
+        );
     }
     let mut known: BTreeMap<PathBuf, usize> = BTreeMap::new();
     loop {
@@ -57,7 +60,10 @@ pub async fn run(discovery: FileDiscovery, updates: Updates, stop: CancellationT
                     groups.extend(read);
                 }
                 Err(error) => {
-                    tracing::error!("file discovery keeps the previous targets of {}: {error}", path.display());
+                    tracing::error!(
+                        "file discovery keeps the previous targets of {}: {error}",
+                        path.display()
+                    );
                     known.entry(path).or_insert(0);
                 }
             }
@@ -105,7 +111,8 @@ fn matches(patterns: &[String]) -> Vec<PathBuf> {
         for entry in entries.flatten() {
             let file = entry.file_name();
             let Some(text) = file.to_str() else { continue };
-            let fits = text.len() >= before.len() + after.len() && text.starts_with(before) && text.ends_with(after);
+            let fits =
+                text.len() >= before.len() + after.len() && text.starts_with(before) && text.ends_with(after);
             if fits && entry.path().is_file() {
                 found.push(path.with_file_name(text));
             }

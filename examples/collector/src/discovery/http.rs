@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
-use otelpipe_core::label::LabelSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Problems, yaml};
@@ -51,7 +50,8 @@ pub async fn run(mut discovery: HttpDiscovery, updates: Updates, stop: Cancellat
 }
 
 async fn ask(discovery: &mut HttpDiscovery) -> Result<Vec<TargetGroup>, String> {
-    let interval = HeaderValue::from_str(&discovery.refresh_interval.as_secs_f64().to_string()).expect("digits and a dot");
+    let interval = HeaderValue::from_str(&discovery.refresh_interval.as_secs_f64().to_string())
+        .expect("digits and a dot");
     let ask = Ask {
         url: &discovery.url,
         accept: "application/json",
@@ -89,13 +89,19 @@ fn read(url: &str, text: &str) -> Result<Vec<TargetGroup>, String> {
 
 #[cfg(test)]
 mod tests {
+    use otelpipe_core::label::LabelSet;
+
     use super::*;
 
     #[test]
     fn groups_carry_the_url_they_come_from() {
-        let groups = read("http://sd/t", r#"[{"targets": ["a:1", "b:2"], "labels": {"env": "prod"}}]"#).unwrap();
+        let groups =
+            read("http://sd/t", r#"[{"targets": ["a:1", "b:2"], "labels": {"env": "prod"}}]"#).unwrap();
         assert_eq!(groups.len(), 1);
-        assert_eq!(groups[0].targets, [LabelSet::from_iter([("__address__", "a:1")]), LabelSet::from_iter([("__address__", "b:2")])]);
+        assert_eq!(
+            groups[0].targets,
+            [LabelSet::from_iter([("__address__", "a:1")]), LabelSet::from_iter([("__address__", "b:2")])]
+        );
         assert_eq!(groups[0].labels.to_string(), r#"{__meta_url="http://sd/t", env="prod"}"#);
     }
 

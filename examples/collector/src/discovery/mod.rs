@@ -5,6 +5,7 @@
 
 pub mod file;
 pub mod http;
+pub mod kubernetes;
 pub mod static_list;
 
 use otelpipe_core::label::LabelSet;

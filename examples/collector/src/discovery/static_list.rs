@@ -18,7 +18,10 @@ pub fn read(node: &Node, path: &str, relabeled: bool, problems: &mut Problems) -
                         Some(&node.at_path(&place).span),
                         &format!("{path}{place}"),
                         format!("{address:?} is not a valid hostname"),
-                        Some("write host:port; scheme and path have keys of their own: scheme, metrics_path".into()),
+                        Some(
+                            "write host:port; scheme and path have keys of their own: scheme, metrics_path"
+                                .into(),
+                        ),
                     );
                 }
             }
