@@ -93,7 +93,11 @@ impl ScrapeClient {
             Some(url) => match &config.no_proxy {
                 None => Proxy::url(url)?,
                 // The same rules as those of the environment, with the job's own values.
-                Some(no) => Proxy::from_env(&Env::from_iter([("HTTP_PROXY", url), ("HTTPS_PROXY", url), ("NO_PROXY", no)])),
+                Some(no) => Proxy::from_env(&Env::from_iter([
+                    ("HTTP_PROXY", url),
+                    ("HTTPS_PROXY", url),
+                    ("NO_PROXY", no),
+                ])),
             },
             None if config.proxy_from_environment => Proxy::from_env(env),
             None => Proxy::default(),
@@ -117,7 +121,10 @@ impl ScrapeClient {
 
     async fn fetch_unbounded(&mut self, ask: Ask<'_>) -> Result<Fetched, FetchError> {
         let client = self.client()?;
-        let mut uri: Uri = ask.url.parse().map_err(|error| FetchError::Setup(format!("invalid URL {}: {error}", ask.url)))?;
+        let mut uri: Uri = ask
+            .url
+            .parse()
+            .map_err(|error| FetchError::Setup(format!("invalid URL {}: {error}", ask.url)))?;
         let first_host = uri.authority().cloned();
         for _ in 0..=MAX_REDIRECTS {
             // Credentials go to the host they are meant for and to no other.
@@ -146,7 +153,8 @@ impl ScrapeClient {
         }
         for (name, credential) in &self.config.headers {
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(setup)?;
-            headers.append(name, secret_header(credential.read().await.map_err(FetchError::Setup)?.expose())?);
+            headers
+                .append(name, secret_header(credential.read().await.map_err(FetchError::Setup)?.expose())?);
         }
         if own_host {
             if let Some(value) = self.authorization().await? {
@@ -162,7 +170,10 @@ impl ScrapeClient {
             Auth::None => None,
             Auth::Basic { username, password } => {
                 let pair = format!("{}:{}", read(username).await?.expose(), read(password).await?.expose());
-                Some(secret_header(&format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair)))?)
+                Some(secret_header(&format!(
+                    "Basic {}",
+                    base64::engine::general_purpose::STANDARD.encode(pair)
+                ))?)
             }
             Auth::Scheme { scheme, credentials } => {
                 Some(secret_header(&format!("{scheme} {}", read(credentials).await?.expose()))?)
@@ -219,7 +230,7 @@ async fn read(answer: Response<Body>, limit: usize) -> Result<Fetched, FetchErro
         match body.chunk().await {
             Ok(Some(data)) => inflate.write(&data)?,
             Ok(None) => break,
-            Err(HttpError::TooLarge { .. }) => return Err(FetchError::TooLarge),
+            Err(HttpError::BodyTooLarge { .. }) => return Err(FetchError::TooLarge),
             Err(error) => return Err(error.into()),
         }
     }
@@ -229,7 +240,9 @@ async fn read(answer: Response<Body>, limit: usize) -> Result<Fetched, FetchErro
 /// What to do about a status, where the reason is nearly always the same.
 fn remedy(status: StatusCode) -> &'static str {
     match status {
-        StatusCode::UNAUTHORIZED => " (the credentials were not accepted: check the token file and that it is the one for this server)",
+        StatusCode::UNAUTHORIZED => {
+            " (the credentials were not accepted: check the token file and that it is the one for this server)"
+        }
         StatusCode::FORBIDDEN => {
             " (the credentials are known but may not read this path: in Kubernetes give the service account a \
              ClusterRole with get on nodes/proxy and nodes/metrics, or on the non-resource URL)"
@@ -245,12 +258,22 @@ fn next(from: &Uri, answer: &Response<Body>) -> Result<Uri, FetchError> {
     let absolute = if place.contains("://") {
         place.to_owned()
     } else if place.starts_with('/') {
-        format!("{}://{}{place}", from.scheme_str().unwrap_or("http"), from.authority().map_or("", |a| a.as_str()))
+        format!(
+            "{}://{}{place}",
+            from.scheme_str().unwrap_or("http"),
+            from.authority().map_or("", |a| a.as_str())
+        )
     } else {
         let folder = from.path().rsplit_once('/').map_or("", |(folder, _)| folder);
-        format!("{}://{}{folder}/{place}", from.scheme_str().unwrap_or("http"), from.authority().map_or("", |a| a.as_str()))
+        format!(
+            "{}://{}{folder}/{place}",
+            from.scheme_str().unwrap_or("http"),
+            from.authority().map_or("", |a| a.as_str())
+        )
     };
-    absolute.parse().map_err(|error| FetchError::Setup(format!("redirected to an invalid URL {absolute}: {error}")))
+    absolute
+        .parse()
+        .map_err(|error| FetchError::Setup(format!("redirected to an invalid URL {absolute}: {error}")))
 }
 
 fn file_state(file: &PathBuf) -> FileState {

@@ -166,14 +166,21 @@ impl HttpConfig {
     /// wrong goes to `problems`. A named file that is missing is a warning: it
     /// may be mounted later, and each request says so until then.
     pub fn read(node: &Node, path: &str, problems: &mut Problems) -> Self {
-        let Some(keys) = decode::<Keys>(node, path, Leniency::Prometheus, problems) else { return Self::default() };
+        let Some(keys) = decode::<Keys>(node, path, Leniency::Prometheus, problems) else {
+            return Self::default();
+        };
         let ways = [
             keys.basic_auth.is_some(),
             keys.oauth2.is_some(),
             keys.authorization.is_some() || keys.bearer_token.is_some() || keys.bearer_token_file.is_some(),
         ];
         if ways.iter().filter(|given| **given).count() > 1 {
-            problems.error_at(node, "", "at most one of basic_auth, oauth2 and authorization (or bearer_token) must be configured", None);
+            problems.error_at(
+                node,
+                "",
+                "at most one of basic_auth, oauth2 and authorization (or bearer_token) must be configured",
+                None,
+            );
         }
         if keys.oauth2.is_some() {
             problems.error_at(
@@ -184,20 +191,42 @@ impl HttpConfig {
             );
         }
         if !keys.proxy_connect_header.is_empty() {
-            problems.error_at(node, "proxy_connect_header", "proxy_connect_header is not supported yet", None);
+            problems.error_at(
+                node,
+                "proxy_connect_header",
+                "proxy_connect_header is not supported yet",
+                None,
+            );
         }
         if keys.proxy_from_environment && keys.proxy_url.is_some() {
-            problems.error_at(node, "proxy_url", "if proxy_from_environment is configured, proxy_url must not be configured", None);
+            problems.error_at(
+                node,
+                "proxy_url",
+                "if proxy_from_environment is configured, proxy_url must not be configured",
+                None,
+            );
         }
         if keys.no_proxy.is_some() && keys.proxy_url.is_none() {
-            problems.error_at(node, "no_proxy", "if no_proxy is configured, proxy_url must also be configured", None);
+            problems.error_at(
+                node,
+                "no_proxy",
+                "if no_proxy is configured, proxy_url must also be configured",
+                None,
+            );
         }
         // Read so that the key is known; a connection speaks what the server offers.
         let _ = keys.enable_http2;
         let tls = keys.tls_config;
         check_tls(node, &tls, problems);
         Self {
-            auth: read_auth(node, keys.authorization, keys.basic_auth, keys.bearer_token, keys.bearer_token_file, problems),
+            auth: read_auth(
+                node,
+                keys.authorization,
+                keys.basic_auth,
+                keys.bearer_token,
+                keys.bearer_token_file,
+                problems,
+            ),
             tls,
             proxy_url: keys.proxy_url.filter(|url| !url.is_empty()),
             no_proxy: keys.no_proxy,
@@ -219,7 +248,12 @@ fn read_auth(
     if let Some(basic) = basic {
         let one_of = |place: &str, inline: Option<Secret>, file: Option<PathBuf>, problems: &mut Problems| {
             if inline.is_some() && file.is_some() {
-                problems.error_at(node, &format!("basic_auth.{place}"), format!("at most one of basic_auth {place} and {place}_file must be configured"), None);
+                problems.error_at(
+                    node,
+                    &format!("basic_auth.{place}"),
+                    format!("at most one of basic_auth {place} and {place}_file must be configured"),
+                    None,
+                );
             }
             credential(node, &format!("basic_auth.{place}_file"), inline, file, problems)
                 .unwrap_or_else(|| Credential::Inline(Secret::from(String::new())))
@@ -229,27 +263,59 @@ fn read_auth(
         return Auth::Basic { username, password };
     }
     if bearer.is_some() && bearer_file.is_some() {
-        problems.error_at(node, "bearer_token", "at most one of bearer_token and bearer_token_file must be configured", None);
+        problems.error_at(
+            node,
+            "bearer_token",
+            "at most one of bearer_token and bearer_token_file must be configured",
+            None,
+        );
     }
     if authorization.is_some() && (bearer.is_some() || bearer_file.is_some()) {
-        problems.error_at(node, "authorization", "authorization is not compatible with bearer_token and bearer_token_file", Some("bearer_token_file is the old form of authorization.credentials_file: keep one".into()));
+        problems.error_at(
+            node,
+            "authorization",
+            "authorization is not compatible with bearer_token and bearer_token_file",
+            Some("bearer_token_file is the old form of authorization.credentials_file: keep one".into()),
+        );
     }
     if let Some(authorization) = authorization {
         let scheme = authorization.r#type.map_or_else(|| "Bearer".to_owned(), |text| text.trim().to_owned());
         if scheme.eq_ignore_ascii_case("basic") {
-            problems.error_at(node, "authorization.type", "authorization type cannot be set to \"basic\", use \"basic_auth\" instead", None);
+            problems.error_at(
+                node,
+                "authorization.type",
+                "authorization type cannot be set to \"basic\", use \"basic_auth\" instead",
+                None,
+            );
         }
         if authorization.credentials.is_some() && authorization.credentials_file.is_some() {
-            problems.error_at(node, "authorization", "at most one of authorization credentials and credentials_file must be configured", None);
+            problems.error_at(
+                node,
+                "authorization",
+                "at most one of authorization credentials and credentials_file must be configured",
+                None,
+            );
         }
-        let found = credential(node, "authorization.credentials_file", authorization.credentials, authorization.credentials_file, problems);
+        let found = credential(
+            node,
+            "authorization.credentials_file",
+            authorization.credentials,
+            authorization.credentials_file,
+            problems,
+        );
         return found.map_or(Auth::None, |credentials| Auth::Scheme { scheme, credentials });
     }
     credential(node, "bearer_token_file", bearer, bearer_file, problems)
         .map_or(Auth::None, |credentials| Auth::Scheme { scheme: "Bearer".into(), credentials })
 }
 
-fn credential(node: &Node, place: &str, inline: Option<Secret>, file: Option<PathBuf>, problems: &mut Problems) -> Option<Credential> {
+fn credential(
+    node: &Node,
+    place: &str,
+    inline: Option<Secret>,
+    file: Option<PathBuf>,
+    problems: &mut Problems,
+) -> Option<Credential> {
     if let Some(file) = &file {
         must_exist(node, place, "credentials file", file, problems);
     }
@@ -263,13 +329,19 @@ fn check_tls(node: &Node, tls: &TlsConfig, problems: &mut Problems) {
         ("key", tls.key.is_some(), &tls.key_file),
     ] {
         if inline && file.is_some() {
-            problems.error_at(node, &format!("tls_config.{name}"), format!("at most one of {name} and {name}_file must be configured"), None);
+            problems.error_at(
+                node,
+                &format!("tls_config.{name}"),
+                format!("at most one of {name} and {name}_file must be configured"),
+                None,
+            );
         }
         if let Some(file) = file {
             must_exist(node, &format!("tls_config.{name}_file"), "file", file, problems);
         }
     }
-    let (cert, key) = (tls.cert.is_some() || tls.cert_file.is_some(), tls.key.is_some() || tls.key_file.is_some());
+    let (cert, key) =
+        (tls.cert.is_some() || tls.cert_file.is_some(), tls.key.is_some() || tls.key_file.is_some());
     if cert != key {
         let missing = if cert { "key" } else { "cert" };
         problems.error_at(node, "tls_config", format!("exactly one of {missing} or {missing}_file must be configured when a client certificate is used"), None);
@@ -277,7 +349,12 @@ fn check_tls(node: &Node, tls: &TlsConfig, problems: &mut Problems) {
     for (name, version) in [("min_version", &tls.min_version), ("max_version", &tls.max_version)] {
         if let Some(version) = version {
             if !["TLS10", "TLS11", "TLS12", "TLS13"].contains(&version.as_str()) {
-                problems.error_at(node, &format!("tls_config.{name}"), format!("unknown TLS version: {version}"), Some("use TLS12 or TLS13".into()));
+                problems.error_at(
+                    node,
+                    &format!("tls_config.{name}"),
+                    format!("unknown TLS version: {version}"),
+                    Some("use TLS12 or TLS13".into()),
+                );
             }
         }
     }
@@ -288,19 +365,28 @@ fn must_exist(node: &Node, place: &str, what: &str, file: &Path, problems: &mut 
         problems.warning_at(
             node,
             place,
-            format!("{what} {} cannot be read now ({error}): requests fail until it is there", file.display()),
+            format!(
+                "{what} {} cannot be read now ({error}): requests fail until it is there",
+                file.display()
+            ),
             Some("mount the file, or correct the path".into()),
         );
     }
 }
 
-fn read_headers(node: &Node, headers: BTreeMap<String, Header>, problems: &mut Problems) -> Vec<(String, Credential)> {
+fn read_headers(
+    node: &Node,
+    headers: BTreeMap<String, Header>,
+    problems: &mut Problems,
+) -> Vec<(String, Credential)> {
     let mut list = Vec::new();
     for (name, header) in headers {
         if is_reserved(&name) {
             problems.error_at(node, "http_headers", format!("setting header {name:?} is not allowed"), None);
         }
-        list.extend(header.values.into_iter().map(|value| (name.clone(), Credential::Inline(Secret::from(value)))));
+        list.extend(
+            header.values.into_iter().map(|value| (name.clone(), Credential::Inline(Secret::from(value)))),
+        );
         list.extend(header.secrets.into_iter().map(|value| (name.clone(), Credential::Inline(value))));
         list.extend(header.files.into_iter().map(|file| (name.clone(), Credential::File(file))));
     }
@@ -310,8 +396,17 @@ fn read_headers(node: &Node, headers: BTreeMap<String, Header>, problems: &mut P
 fn is_reserved(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let exact = [
-        "authorization", "host", "user-agent", "connection", "keep-alive", "www-authenticate", "accept-encoding",
-        "x-amz-date", "x-amz-security-token", "x-amz-content-sha256",
+        "authorization",
+        "host",
+        "user-agent",
+        "connection",
+        "keep-alive",
+        "www-authenticate",
+        "accept-encoding",
+        "x-amz-date",
+        "x-amz-security-token",
+        "x-amz-content-sha256",
     ];
-    exact.contains(&name.as_str()) || ["content-", "proxy-", "x-prometheus-"].iter().any(|prefix| name.starts_with(prefix))
+    exact.contains(&name.as_str())
+        || ["content-", "proxy-", "x-prometheus-"].iter().any(|prefix| name.starts_with(prefix))
 }

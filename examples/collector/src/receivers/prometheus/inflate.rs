@@ -38,9 +38,7 @@ impl Inflate {
 
     pub(super) fn write(&mut self, data: &[u8]) -> Result<(), InflateError> {
         match self {
-            Self::Plain(capped) => {
-                capped.write_all(data).map_err(|_| InflateError::TooLarge)
-            }
+            Self::Plain(capped) => capped.write_all(data).map_err(|_| InflateError::TooLarge),
             Self::Gzip(gzip) => {
                 let written = gzip.write_all(data);
                 written.map_err(|error| gzip_error(&error))
@@ -62,7 +60,9 @@ impl Inflate {
 fn gzip_error(error: &std::io::Error) -> InflateError {
     match error.kind() {
         std::io::ErrorKind::FileTooLarge => InflateError::TooLarge,
-        std::io::ErrorKind::UnexpectedEof => InflateError::Gzip("body ends within the compressed data".into()),
+        std::io::ErrorKind::UnexpectedEof => {
+            InflateError::Gzip("body ends within the compressed data".into())
+        }
         _ => InflateError::Gzip(error.to_string()),
     }
 }
@@ -103,10 +103,7 @@ mod tests {
     fn a_bomb_stops_at_the_limit() {
         let bomb = gzip(&vec![b'x'; 10_000_000]);
         assert!(bomb.len() < 100_000);
-        assert_eq!(
-            read(&bomb, true, 1_000_000),
-            Err(InflateError::TooLarge)
-        );
+        assert_eq!(read(&bomb, true, 1_000_000), Err(InflateError::TooLarge));
         assert_eq!(read(&[b'x'; 11], false, 10), Err(InflateError::TooLarge));
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use otelpipe_prom::scrape::{ScrapeRules, Target, TargetScraper};
@@ -60,7 +61,12 @@ impl Manager {
     }
 
     /// Works on updates until `stop`, then waits for the loops to end.
-    pub async fn run(mut self, mut updates: mpsc::Receiver<Update>, sink: MetricSink, stop: CancellationToken) {
+    pub async fn run(
+        mut self,
+        mut updates: mpsc::Receiver<Update>,
+        sink: MetricSink,
+        stop: CancellationToken,
+    ) {
         let mut loops = JoinSet::new();
         let mut wait = FIRST_ROUND;
         loop {
@@ -108,7 +114,7 @@ impl Manager {
             for discovered in &group.targets {
                 match Target::from_discovered(discovered, &group.labels, rules) {
                     Ok(Some(target)) => {
-                        wanted.entry((*job, target.identity())).or_insert(target);
+                        wanted.entry((*job, target.id())).or_insert(target);
                     }
                     Ok(None) => {}
                     Err(error) => {
@@ -127,7 +133,7 @@ impl Manager {
             }
             stays
         });
-        let mut counts: HashMap<usize, usize> = HashMap::new();
+        let mut counts: HashMap<usize, u64> = HashMap::new();
         for (job, _) in wanted.keys() {
             *counts.entry(*job).or_default() += 1;
         }
@@ -150,7 +156,8 @@ impl Manager {
             loops.spawn(target_loop::run(scraper, client, Arc::clone(&job.settings), sink.clone(), stops));
         }
         for (at, job) in self.jobs.iter().enumerate() {
-            job.rules.set_active_targets(counts.get(&at).copied().unwrap_or(0));
+            let count = counts.get(&at).copied().unwrap_or(0);
+            job.settings.active_targets.store(count, Ordering::Relaxed);
         }
     }
 }

@@ -1,17 +1,18 @@
 //! The loop of one target: wait for its phase, scrape, hand the batch over.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use otelpipe_core::batch::MetricBatch;
-use otelpipe_prom::scrape::{Answer, ScrapeReport, TargetScraper};
+use otelpipe_prom::scrape::{Answer, ScrapeClock, ScrapeReport, TargetScraper};
 use tokio_util::sync::CancellationToken;
 
 use crate::component::MetricSink;
 
 use super::client::{Ask, DEFAULT_BODY_LIMIT, FetchError, Fetched, ScrapeClient};
-use super::clock;
+use crate::clock;
 
 /// What the targets of a job share.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub struct JobSettings {
     pub initial_offset: Duration,
     /// Scrapes once more when the collector stops.
     pub scrape_on_shutdown: bool,
+    /// Targets of the job that run now: above the limit, every scrape fails.
+    pub active_targets: AtomicU64,
     /// Shifts the phases of this collector against those of others.
     pub seed: u64,
 }
@@ -47,23 +50,30 @@ pub async fn run(
     sink: MetricSink,
     stops: Stops,
 ) {
-    let (interval, timeout) = (scraper.target().interval(), scraper.target().timeout());
-    let phase = phase(scraper.target().identity() ^ job.seed, interval, clock::now_ns());
+    let target = scraper.target();
+    let interval = Duration::from_millis(target.interval().as_ms());
+    let timeout = Duration::from_millis(target.timeout().as_ms());
+    let phase = Duration::from_nanos(target.first_scrape_in_ns(clock::now_ns(), job.seed));
     let mut next = tokio::time::Instant::now() + job.initial_offset + phase;
+    let mut ticks: Option<ScrapeClock> = None;
     loop {
         tokio::select! {
             biased;
             () = stops.shutdown.cancelled() => {
                 if job.scrape_on_shutdown {
-                    scrape(&mut scraper, &mut client, &job, timeout, &sink).await;
+                    let at_ms = clock::now_ms();
+                    scrape(&mut scraper, &mut client, &job, timeout, at_ms, &sink).await;
                 }
                 return;
             }
             () = stops.gone.cancelled() => break,
             () = tokio::time::sleep_until(next) => {}
         }
+        let now_ns = clock::now_ns();
+        let interval_ns = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
+        let at_ms = ticks.get_or_insert_with(|| ScrapeClock::new(now_ns, interval_ns)).timestamp_ms(now_ns);
         let open = tokio::select! {
-            open = scrape(&mut scraper, &mut client, &job, timeout, &sink) => open,
+            open = scrape(&mut scraper, &mut client, &job, timeout, at_ms, &sink) => open,
             // A reload lets the request finish, a shutdown does not.
             () = stops.shutdown.cancelled() => return,
         };
@@ -107,11 +117,11 @@ async fn scrape(
     client: &mut ScrapeClient,
     job: &JobSettings,
     timeout: Duration,
+    at_ms: i64,
     sink: &MetricSink,
 ) -> bool {
-    let at_ms = clock::now_ms();
     let started = std::time::Instant::now();
-    let url = scraper.target().url();
+    let url = scraper.target().url().to_owned();
     let limit = if job.body_limit == 0 { DEFAULT_BODY_LIMIT } else { job.body_limit };
     let seconds = HeaderValue::from_str(&seconds(timeout)).expect("digits and a dot");
     let ask = Ask {
@@ -122,13 +132,19 @@ async fn scrape(
         body_limit: limit,
         headers: &[(HeaderName::from_static("x-prometheus-scrape-timeout-seconds"), seconds)],
     };
-    let fetched = client.fetch(ask).await;
+    let active = job.active_targets.load(Ordering::Relaxed);
+    let fetched = match scraper.rules().limits().check_targets(active) {
+        Ok(()) => client.fetch(ask).await,
+        Err(error) => Err(FetchError::Setup(error.to_string())),
+    };
     let duration_s = started.elapsed().as_secs_f64();
     let mut batch = MetricBatch::default();
     let report = match &fetched {
-        Ok(Fetched { body, content_type }) => {
-            scraper.scrape(Answer::Body { body, content_type: content_type.as_deref(), duration_s }, at_ms, &mut batch)
-        }
+        Ok(Fetched { body, content_type }) => scraper.scrape(
+            Answer::Body { body, content_type: content_type.as_deref(), duration_s },
+            at_ms,
+            &mut batch,
+        ),
         Err(FetchError::TooLarge) => scraper.scrape(Answer::BodyTooLarge { duration_s }, at_ms, &mut batch),
         Err(error) => {
             let reason = error.to_string();
@@ -136,7 +152,7 @@ async fn scrape(
         }
     };
     drop(fetched); // a body may be large: it goes before the pipeline starts to work
-    log(&url, scraper.target().job(), &report);
+    log(&url, scraper.rules().job_name(), &report);
     sink.send(batch).await
 }
 
@@ -150,15 +166,6 @@ fn log(url: &str, job: &str, report: &ScrapeReport) {
     tracing::debug!(job, target = url, samples = report.scraped, kept = report.post_relabel, "scraped");
 }
 
-/// The time until a target's phase comes round: the same point of each interval, after
-/// a restart too, and different for each target.
-pub fn phase(hash: u64, interval: Duration, now_ns: u64) -> Duration {
-    let interval = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX).max(1);
-    let (offset, base) = (hash % interval, interval - now_ns % interval);
-    let next = base.saturating_add(offset);
-    Duration::from_nanos(if next > interval { next - interval } else { next })
-}
-
 /// A plain decimal: `10`, `1.5`.
 fn seconds(timeout: Duration) -> String {
     timeout.as_secs_f64().to_string()
@@ -167,20 +174,6 @@ fn seconds(timeout: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_target_is_scraped_at_the_same_phase_whenever_it_starts() {
-        let interval = Duration::from_secs(60);
-        for hash in [0, 7_000_000_000, 59_999_999_999, u64::MAX] {
-            let at = |now_ns: u64| {
-                let wait = phase(hash, interval, now_ns);
-                assert!(wait <= interval, "{wait:?}");
-                (u128::from(now_ns) + wait.as_nanos()) % interval.as_nanos()
-            };
-            assert_eq!(at(1_700_000_000_000_000_000), at(1_700_000_123_456_789_000), "hash {hash}");
-            assert_eq!(at(1_700_000_000_000_000_000), u128::from(hash) % interval.as_nanos());
-        }
-    }
 
     #[test]
     fn timeouts_are_written_as_plain_decimals() {

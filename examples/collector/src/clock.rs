@@ -1,4 +1,4 @@
-//! The wall clock, read here and nowhere else in the receiver.
+//! The wall clock, read here and nowhere else.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,0 +1,3 @@
+//! Receivers: where metrics come from.
+
+pub mod prometheus;

@@ -1,0 +1,393 @@
+//! The receiver's settings: a Prometheus configuration inside a collector configuration.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use otelpipe_prom::scrape::{GlobalConfig, ScrapeConfig, ScrapeOptions, ScrapeRules};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use crate::component::BuildContext;
+use crate::config::{ComponentId, GoDuration, Leniency, Node, Problems, PromDuration, Value, decode};
+use crate::discovery::file::{FileDiscovery, is_valid_path};
+use crate::discovery::http::HttpDiscovery;
+use crate::discovery::kubernetes::KubernetesDiscovery;
+use crate::discovery::{TargetGroup, static_list};
+
+use super::client::ScrapeClient;
+use super::http_config::{self, HttpConfig};
+use super::manager::Job;
+use super::target_loop::JobSettings;
+
+/// Everything the receiver needs to run.
+pub(super) struct Settings {
+    pub(super) jobs: Vec<Job>,
+    /// Discoverers, each with the number of its job.
+    pub(super) discovery: Vec<(usize, Discovery)>,
+}
+
+/// One way to find targets.
+pub(super) enum Discovery {
+    Static(Vec<TargetGroup>),
+    File(FileDiscovery),
+    Http(HttpDiscovery),
+    Kubernetes(KubernetesDiscovery),
+}
+
+/// Keys of the receiver itself.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ReceiverKeys {
+    config: Option<IgnoredAny>,
+    trim_metric_suffixes: bool,
+    target_allocator: Option<IgnoredAny>,
+    api_server: Option<IgnoredAny>,
+    scrape_on_shutdown: bool,
+    discovery_reload_on_startup: bool,
+    initial_scrape_offset: GoDuration,
+    use_start_time_metric: Option<bool>,
+    start_time_metric_regex: Option<String>,
+    report_extra_scrape_metrics: Option<bool>,
+}
+
+/// Sections of a Prometheus configuration that a receiver has no use for.
+const UNSUPPORTED: [&str; 4] = ["alerting", "remote_read", "remote_write", "rule_files"];
+
+/// Discovery mechanisms of Prometheus that are known and not built in.
+const OTHER_DISCOVERY: [&str; 29] = [
+    "aws_sd_configs",
+    "azure_sd_configs",
+    "consul_sd_configs",
+    "digitalocean_sd_configs",
+    "dns_sd_configs",
+    "docker_sd_configs",
+    "dockerswarm_sd_configs",
+    "ec2_sd_configs",
+    "ecs_sd_configs",
+    "elasticache_sd_configs",
+    "eureka_sd_configs",
+    "gce_sd_configs",
+    "hetzner_sd_configs",
+    "ionos_sd_configs",
+    "kuma_sd_configs",
+    "lightsail_sd_configs",
+    "linode_sd_configs",
+    "marathon_sd_configs",
+    "msk_sd_configs",
+    "nerve_sd_configs",
+    "nomad_sd_configs",
+    "openstack_sd_configs",
+    "ovhcloud_sd_configs",
+    "puppetdb_sd_configs",
+    "rds_sd_configs",
+    "scaleway_sd_configs",
+    "serverset_sd_configs",
+    "triton_sd_configs",
+    "uyuni_sd_configs",
+];
+
+/// Discovery mechanisms that are built in.
+const DISCOVERY: [&str; 4] =
+    ["file_sd_configs", "http_sd_configs", "kubernetes_sd_configs", "static_configs"];
+
+impl Settings {
+    /// Reads the settings; everything that is wrong goes to `problems`.
+    pub(super) fn read(
+        id: &ComponentId,
+        node: &Node,
+        cx: &BuildContext,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let path = format!("receivers::{id}");
+        let keys = decode::<ReceiverKeys>(node, &path, Leniency::Strict, problems)?;
+        warn_of_old_keys(node, &keys, problems);
+        let empty = Node::new(Value::Map(Vec::new()), node.span.clone());
+        let config = node.get("config").unwrap_or(&empty);
+        let config_path = format!("{path}::config");
+        refuse_sections(config, &config_path, problems);
+        let global = read_global(config, &config_path, problems);
+        let options = options(&keys, cx);
+        let list = config.get("scrape_configs").map_or(&[][..], Node::items);
+        if list.is_empty() && !problems.has_errors() {
+            problems.error(
+                Some(&config.span),
+                &config_path,
+                "no Prometheus scrape_configs or target_allocator set",
+                Some("add scrape_configs with at least one job".into()),
+            );
+        }
+        let mut settings = Self { jobs: Vec::new(), discovery: Vec::new() };
+        let mut names = HashMap::new();
+        for (at, job) in list.iter().enumerate() {
+            let job_path = format!("{config_path}::scrape_configs[{at}]");
+            if job.is_null() {
+                problems.error(Some(&job.span), &job_path, "empty or null scrape config section", None);
+                continue;
+            }
+            settings.read_job(job, &job_path, &global, &options, &keys, cx, problems);
+            if let Some(name) = job.get("job_name").and_then(Node::as_str) {
+                if names.insert(name.to_owned(), at).is_some() {
+                    let message = format!("found multiple scrape configs with job name {name:?}");
+                    problems.error(
+                        Some(&job.at_path("job_name").span),
+                        &job_path,
+                        message,
+                        Some("give each job a name of its own".into()),
+                    );
+                }
+            }
+        }
+        Some(settings)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what a job takes over from around it")]
+    fn read_job(
+        &mut self,
+        node: &Node,
+        path: &str,
+        global: &GlobalConfig,
+        options: &ScrapeOptions,
+        keys: &ReceiverKeys,
+        cx: &BuildContext,
+        problems: &mut Problems,
+    ) {
+        let (http_keys, rest) = node.split(http_config::KEYS);
+        let (discovery_keys, rest) = take_discovery(&rest, path, problems);
+        let http = HttpConfig::read(&http_keys, path, problems);
+        let Some(mut config) = decode::<ScrapeConfig>(&rest, path, Leniency::Prometheus, problems) else {
+            return;
+        };
+        for rules in [&mut config.relabel_configs, &mut config.metric_relabel_configs] {
+            // Upstream writes its configuration out and reads it again, which loses empty texts.
+            for rule in rules {
+                *rule = core::mem::take(rule).as_collector();
+            }
+        }
+        let job = self.jobs.len();
+        self.read_discovery(&discovery_keys, path, job, !config.relabel_configs.is_empty(), cx, problems);
+        match ScrapeRules::compile(&config, global, options) {
+            Ok(rules) => {
+                if rules.renames_metrics() {
+                    problems.warning_at(
+                        node,
+                        "metric_relabel_configs",
+                        "a rule writes __name__: renamed metrics lose their type, unit and description",
+                        Some("rename with the metricstransform processor instead".into()),
+                    );
+                }
+                let settings = JobSettings {
+                    accept: rules.accept().to_owned(),
+                    compression: rules.enable_compression(),
+                    body_limit: usize::try_from(rules.limits().body_size).unwrap_or(usize::MAX),
+                    initial_offset: *keys.initial_scrape_offset,
+                    scrape_on_shutdown: keys.scrape_on_shutdown,
+                    active_targets: AtomicU64::new(0),
+                    seed: seed(global, cx),
+                };
+                self.jobs.push(Job { rules: Arc::new(rules), http, settings: Arc::new(settings) });
+            }
+            Err(error) => problems.error_at(node, &error.path, error.message, None),
+        }
+    }
+
+    fn read_discovery(
+        &mut self,
+        node: &Node,
+        path: &str,
+        job: usize,
+        relabeled: bool,
+        cx: &BuildContext,
+        problems: &mut Problems,
+    ) {
+        for (key, list) in node.entries() {
+            let list_path = format!("{path}::{}", key.text);
+            if key.text == "static_configs" {
+                self.discovery
+                    .push((job, Discovery::Static(static_list::read(list, &list_path, relabeled, problems))));
+                continue;
+            }
+            for (at, entry) in list.items().iter().enumerate() {
+                let path = format!("{list_path}[{at}]");
+                let found = match key.text.as_str() {
+                    "file_sd_configs" => read_file(entry, &path, problems).map(Discovery::File),
+                    "http_sd_configs" => read_http(entry, &path, cx, problems).map(Discovery::Http),
+                    _ => {
+                        KubernetesDiscovery::read(entry, &path, &cx.env, problems).map(Discovery::Kubernetes)
+                    }
+                };
+                self.discovery.extend(found.map(|discovery| (job, discovery)));
+            }
+        }
+    }
+}
+
+fn read_global(config: &Node, path: &str, problems: &mut Problems) -> GlobalConfig {
+    match config.get("global") {
+        Some(global) => {
+            decode(global, &format!("{path}::global"), Leniency::Prometheus, problems).unwrap_or_default()
+        }
+        None => GlobalConfig::default(),
+    }
+}
+
+fn read_file(node: &Node, path: &str, problems: &mut Problems) -> Option<FileDiscovery> {
+    #[derive(Default, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    struct Keys {
+        files: Vec<String>,
+        refresh_interval: Option<PromDuration>,
+    }
+    let keys = decode::<Keys>(node, path, Leniency::Prometheus, problems)?;
+    if keys.files.is_empty() {
+        problems.error_at(
+            node,
+            "files",
+            "file service discovery config must contain at least one path name",
+            None,
+        );
+    }
+    for (at, file) in keys.files.iter().enumerate().filter(|(_, file)| !is_valid_path(file)) {
+        let fix = "paths end in .json, .yml or .yaml and have at most one *, in the last part";
+        problems.error_at(
+            node,
+            &format!("files[{at}]"),
+            format!("path name {file:?} is not valid for file discovery"),
+            Some(fix.into()),
+        );
+    }
+    Some(FileDiscovery {
+        files: keys.files,
+        refresh_interval: keys.refresh_interval.map_or(Duration::from_secs(300), |d| *d),
+    })
+}
+
+fn read_http(node: &Node, path: &str, cx: &BuildContext, problems: &mut Problems) -> Option<HttpDiscovery> {
+    #[derive(Default, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    struct Keys {
+        url: String,
+        refresh_interval: Option<PromDuration>,
+    }
+    let (http_keys, rest) = node.split(http_config::KEYS);
+    let http = HttpConfig::read(&http_keys, path, problems);
+    let keys = decode::<Keys>(&rest, path, Leniency::Prometheus, problems)?;
+    let parsed: Option<::http::Uri> = keys.url.parse().ok();
+    let usable =
+        parsed.is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
+    if !usable {
+        problems.error_at(node, "url", "URL is missing, or is no http or https URL with a host", None);
+        return None;
+    }
+    match ScrapeClient::new(http, &cx.env, &cx.user_agent()) {
+        Ok(client) => Some(HttpDiscovery {
+            url: keys.url,
+            refresh_interval: keys.refresh_interval.map_or(Duration::from_secs(60), |d| *d),
+            client,
+        }),
+        Err(error) => {
+            problems.error_at(node, "", error.to_string(), None);
+            None
+        }
+    }
+}
+
+fn take_discovery(node: &Node, path: &str, problems: &mut Problems) -> (Node, Node) {
+    let (other, rest) = node.split(&OTHER_DISCOVERY);
+    for (key, _) in other.entries() {
+        problems.error(
+            Some(&key.span),
+            &format!("{path}::{}", key.text),
+            format!("{} is not supported", key.text),
+            Some(format!(
+                "supported are {}; file_sd_configs takes targets from any other tool",
+                DISCOVERY.join(", ")
+            )),
+        );
+    }
+    rest.split(&DISCOVERY)
+}
+
+fn refuse_sections(config: &Node, path: &str, problems: &mut Problems) {
+    const KNOWN: [&str; 5] = ["global", "scrape_configs", "scrape_config_files", "storage", "tracing"];
+    for (key, _) in config.entries() {
+        let name = key.text.as_str();
+        if UNSUPPORTED.contains(&name) {
+            problems.error(
+                Some(&key.span),
+                &format!("{path}::{name}"),
+                format!("unsupported feature: {name}"),
+                Some("remove the section: a receiver only scrapes".into()),
+            );
+        } else if name == "scrape_config_files" {
+            problems.error(
+                Some(&key.span),
+                &format!("{path}::{name}"),
+                "scrape_config_files is not supported",
+                Some("write the jobs into scrape_configs, or pass several --config files".into()),
+            );
+        } else if !KNOWN.contains(&name) {
+            let fix =
+                crate::config::suggest::closest(name, KNOWN).map(|known| format!("did you mean `{known}`?"));
+            problems.error(
+                Some(&key.span),
+                &format!("{path}::{name}"),
+                format!("field {name} not found in type config.plain"),
+                fix,
+            );
+        }
+    }
+}
+
+fn warn_of_old_keys(node: &Node, keys: &ReceiverKeys, problems: &mut Problems) {
+    if keys.target_allocator.is_some() {
+        problems.error_at(
+            node,
+            "target_allocator",
+            "target_allocator is not supported yet",
+            Some("use http_sd_configs with the allocator's /jobs/JOB/targets".into()),
+        );
+    }
+    if keys.api_server.is_some() {
+        problems.warning_at(node, "api_server", "the debugging API is not served", None);
+    }
+    if keys.use_start_time_metric == Some(true) || keys.start_time_metric_regex.is_some() {
+        problems.warning_at(
+            node,
+            "use_start_time_metric",
+            "start times from a metric are not computed: as in ADOT v0.49, points of a scrape have no start time",
+            Some("remove use_start_time_metric and start_time_metric_regex".into()),
+        );
+    }
+    if keys.report_extra_scrape_metrics.is_some() {
+        problems.warning_at(
+            node,
+            "report_extra_scrape_metrics",
+            "report_extra_scrape_metrics is the old spelling of extra_scrape_metrics in config.global",
+            None,
+        );
+    }
+    // Discovery is applied as soon as it has reported, with or without this key.
+    let _ = (keys.discovery_reload_on_startup, &keys.config);
+}
+
+fn options(keys: &ReceiverKeys, cx: &BuildContext) -> ScrapeOptions {
+    let mut options = ScrapeOptions::default();
+    options.scope_version = cx.version.into();
+    options.trim_metric_suffixes = keys.trim_metric_suffixes;
+    options.created_timestamps = cx.gate("receiver.prometheusreceiver.EnableCreatedTimestampZeroIngestion");
+    options.report_extra_scrape_metrics = keys.report_extra_scrape_metrics == Some(true);
+    options
+}
+
+/// Differs from host to host and from one set of external labels to another, so that
+/// replicas do not scrape at the same moment.
+fn seed(global: &GlobalConfig, cx: &BuildContext) -> u64 {
+    let host = cx.env.get("HOSTNAME").unwrap_or_default();
+    let labels = global.external_labels.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
+    core::iter::once(host)
+        .chain(labels)
+        .flat_map(str::bytes)
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
