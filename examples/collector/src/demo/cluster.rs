@@ -35,11 +35,23 @@ struct Pod {
 /// Two Fargate nodes with a pod each, and an EC2 node with two.
 pub fn nodes() -> Vec<Node> {
     vec![
-        fargate("ip-10-0-1-21", "us-west-2a", pod("shop", "web-7c9d5b6f8-x2x7k", 0.42, 250.0, 256.0, 52_000.0)),
-        fargate("ip-10-0-2-34", "us-west-2b", pod("shop", "checkout-5f4d9c77b-9qk2m", 0.71, 500.0, 512.0, 8_400.0)),
+        fargate(
+            "ip-10-0-1-21",
+            "us-west-2a",
+            pod("shop", "web-7c9d5b6f8-x2x7k", 0.42, 250.0, 256.0, 52_000.0),
+        ),
+        fargate(
+            "ip-10-0-2-34",
+            "us-west-2b",
+            pod("shop", "checkout-5f4d9c77b-9qk2m", 0.71, 500.0, 512.0, 8_400.0),
+        ),
         Node {
             name: "ip-10-0-3-40.us-west-2.compute.internal".into(),
-            labels: node_labels("ip-10-0-3-40.us-west-2.compute.internal", "us-west-2c", ("LaunchType", "EC2")),
+            labels: node_labels(
+                "ip-10-0-3-40.us-west-2.compute.internal",
+                "us-west-2c",
+                ("LaunchType", "EC2"),
+            ),
             pods: vec![
                 pod("batch", "report-28c7d-6hplz", 0.18, 1000.0, 1024.0, 1_200.0),
                 pod("batch", "indexer-0", 0.93, 750.0, 768.0, 230_000.0),
@@ -85,7 +97,12 @@ impl Pod {
         for extra in family.extra {
             if let Level::Network = family.level {
                 let sandbox = format!("{slice}/{}", container_id(&self.uid, "pause"));
-                let series = Series { id: &sandbox, image: "registry.k8s.io/pause:3.10", name: &sandbox[slice.len() + 1..], ..pod };
+                let series = Series {
+                    id: &sandbox,
+                    image: "registry.k8s.io/pause:3.10",
+                    name: &sandbox[slice.len() + 1..],
+                    ..pod
+                };
                 line(text, family, &series, extra, (family.value)(self, uptime_s, 1.0), stamp(1_250));
                 continue;
             }
@@ -96,7 +113,14 @@ impl Pod {
                 let path = format!("{slice}/{id}");
                 let image = format!("docker.io/example/{container}:1.4");
                 let series = Series { id: &path, image: &image, name: &id, container, ..pod };
-                line(text, family, &series, extra, (family.value)(self, uptime_s, share), stamp(700 + 150 * at as i64));
+                line(
+                    text,
+                    family,
+                    &series,
+                    extra,
+                    (family.value)(self, uptime_s, share),
+                    stamp(700 + 150 * at as i64),
+                );
             }
         }
     }
@@ -112,10 +136,20 @@ struct Series<'a> {
     pod: &'a str,
 }
 
-fn line(text: &mut String, family: &Family, series: &Series<'_>, extra: &str, value: f64, at_ms: Option<i64>) {
+fn line(
+    text: &mut String,
+    family: &Family,
+    series: &Series<'_>,
+    extra: &str,
+    value: f64,
+    at_ms: Option<i64>,
+) {
     let Series { container, id, image, name, namespace, pod } = series;
     let _ = write!(text, "{}{{container=\"{container}\",{extra}", family.name);
-    let _ = write!(text, "id=\"{id}\",image=\"{image}\",name=\"{name}\",namespace=\"{namespace}\",pod=\"{pod}\"}} {value}");
+    let _ = write!(
+        text,
+        "id=\"{id}\",image=\"{image}\",name=\"{name}\",namespace=\"{namespace}\",pod=\"{pod}\"}} {value}"
+    );
     let _ = match at_ms {
         Some(at_ms) => writeln!(text, " {at_ms}"),
         None => writeln!(text),
@@ -141,16 +175,34 @@ struct Family {
     value: fn(&Pod, f64, f64) -> f64,
 }
 
-const fn counter(name: &'static str, help: &'static str, extra: &'static [&'static str], value: fn(&Pod, f64, f64) -> f64) -> Family {
+const fn counter(
+    name: &'static str,
+    help: &'static str,
+    extra: &'static [&'static str],
+    value: fn(&Pod, f64, f64) -> f64,
+) -> Family {
     Family { name, help, kind: "counter", level: Level::Container, spec: false, extra, value }
 }
 
-const fn gauge(name: &'static str, help: &'static str, extra: &'static [&'static str], value: fn(&Pod, f64, f64) -> f64) -> Family {
+const fn gauge(
+    name: &'static str,
+    help: &'static str,
+    extra: &'static [&'static str],
+    value: fn(&Pod, f64, f64) -> f64,
+) -> Family {
     Family { name, help, kind: "gauge", level: Level::Container, spec: false, extra, value }
 }
 
 const fn network(name: &'static str, help: &'static str, value: fn(&Pod, f64, f64) -> f64) -> Family {
-    Family { name, help, kind: "counter", level: Level::Network, spec: false, extra: &["interface=\"eth0\","], value }
+    Family {
+        name,
+        help,
+        kind: "counter",
+        level: Level::Network,
+        spec: false,
+        extra: &["interface=\"eth0\","],
+        value,
+    }
 }
 
 const fn spec(name: &'static str, help: &'static str, value: fn(&Pod, f64, f64) -> f64) -> Family {
@@ -166,38 +218,102 @@ const FAULTS: &[&str] = &[
 ];
 
 const FAMILIES: &[Family] = &[
-    counter("container_cpu_usage_seconds_total", "Cumulative cpu time consumed in seconds.", &["cpu=\"total\","], |pod, s, share| {
-        pod.cpu_millicores / 1000.0 * s * share
+    counter(
+        "container_cpu_usage_seconds_total",
+        "Cumulative cpu time consumed in seconds.",
+        &["cpu=\"total\","],
+        |pod, s, share| pod.cpu_millicores / 1000.0 * s * share,
+    ),
+    counter("container_fs_reads_bytes_total", "Cumulative count of bytes read", DISK, |_, s, share| {
+        (s * 512.0 * share).floor()
     }),
-    counter("container_fs_reads_bytes_total", "Cumulative count of bytes read", DISK, |_, s, share| (s * 512.0 * share).floor()),
-    gauge("container_fs_limit_bytes", "Number of bytes that can be consumed by the container on this filesystem.", DISK, |_, _, _| 21_462_233_088.0),
-    gauge("container_fs_usage_bytes", "Number of bytes that are consumed by the container on this filesystem.", DISK, |_, _, share| {
-        (81_920.0 * share).floor()
+    gauge(
+        "container_fs_limit_bytes",
+        "Number of bytes that can be consumed by the container on this filesystem.",
+        DISK,
+        |_, _, _| 21_462_233_088.0,
+    ),
+    gauge(
+        "container_fs_usage_bytes",
+        "Number of bytes that are consumed by the container on this filesystem.",
+        DISK,
+        |_, _, share| (81_920.0 * share).floor(),
+    ),
+    gauge("container_memory_cache", "Number of bytes of page cache memory.", &[""], |pod, _, share| {
+        memory(pod, share) / 8.0
     }),
-    gauge("container_memory_cache", "Number of bytes of page cache memory.", &[""], |pod, _, share| memory(pod, share) / 8.0),
     counter("container_memory_failcnt", "Number of memory usage hits limits", &[""], |_, _, _| 0.0),
-    counter("container_memory_failures_total", "Cumulative count of memory allocation failures.", FAULTS, |_, s, share| (s * 12.0 * share).floor()),
-    gauge("container_memory_max_usage_bytes", "Maximum memory usage recorded in bytes", &[""], |pod, _, share| memory(pod, share) * 1.5),
+    counter(
+        "container_memory_failures_total",
+        "Cumulative count of memory allocation failures.",
+        FAULTS,
+        |_, s, share| (s * 12.0 * share).floor(),
+    ),
+    gauge(
+        "container_memory_max_usage_bytes",
+        "Maximum memory usage recorded in bytes",
+        &[""],
+        |pod, _, share| memory(pod, share) * 1.5,
+    ),
     gauge("container_memory_rss", "Size of RSS in bytes.", &[""], |pod, _, share| memory(pod, share) * 0.75),
     gauge("container_memory_swap", "Container swap usage in bytes.", &[""], |_, _, _| 0.0),
-    gauge("container_memory_usage_bytes", "Current memory usage in bytes, including all memory regardless of when it was accessed", &[""], |pod, _, share| {
-        memory(pod, share) * 1.25
+    gauge(
+        "container_memory_usage_bytes",
+        "Current memory usage in bytes, including all memory regardless of when it was accessed",
+        &[""],
+        |pod, _, share| memory(pod, share) * 1.25,
+    ),
+    gauge("container_memory_working_set_bytes", "Current working set in bytes.", &[""], |pod, _, share| {
+        memory(pod, share)
     }),
-    gauge("container_memory_working_set_bytes", "Current working set in bytes.", &[""], |pod, _, share| memory(pod, share)),
-    network("container_network_receive_bytes_total", "Cumulative count of bytes received", |pod, s, _| (pod.network_bytes_per_s * s).floor()),
-    network("container_network_receive_errors_total", "Cumulative count of errors encountered while receiving", |_, _, _| 0.0),
-    network("container_network_receive_packets_dropped_total", "Cumulative count of packets dropped while receiving", |_, _, _| 0.0),
-    network("container_network_receive_packets_total", "Cumulative count of packets received", |pod, s, _| (pod.network_bytes_per_s * s / 700.0).floor()),
-    network("container_network_transmit_bytes_total", "Cumulative count of bytes transmitted", |pod, s, _| (pod.network_bytes_per_s * s * 0.4).floor()),
-    network("container_network_transmit_errors_total", "Cumulative count of errors encountered while transmitting", |_, _, _| 0.0),
-    network("container_network_transmit_packets_dropped_total", "Cumulative count of packets dropped while transmitting", |_, _, _| 0.0),
-    network("container_network_transmit_packets_total", "Cumulative count of packets transmitted", |pod, s, _| {
-        (pod.network_bytes_per_s * s * 0.4 / 700.0).floor()
+    network("container_network_receive_bytes_total", "Cumulative count of bytes received", |pod, s, _| {
+        (pod.network_bytes_per_s * s).floor()
     }),
+    network(
+        "container_network_receive_errors_total",
+        "Cumulative count of errors encountered while receiving",
+        |_, _, _| 0.0,
+    ),
+    network(
+        "container_network_receive_packets_dropped_total",
+        "Cumulative count of packets dropped while receiving",
+        |_, _, _| 0.0,
+    ),
+    network(
+        "container_network_receive_packets_total",
+        "Cumulative count of packets received",
+        |pod, s, _| (pod.network_bytes_per_s * s / 700.0).floor(),
+    ),
+    network(
+        "container_network_transmit_bytes_total",
+        "Cumulative count of bytes transmitted",
+        |pod, s, _| (pod.network_bytes_per_s * s * 0.4).floor(),
+    ),
+    network(
+        "container_network_transmit_errors_total",
+        "Cumulative count of errors encountered while transmitting",
+        |_, _, _| 0.0,
+    ),
+    network(
+        "container_network_transmit_packets_dropped_total",
+        "Cumulative count of packets dropped while transmitting",
+        |_, _, _| 0.0,
+    ),
+    network(
+        "container_network_transmit_packets_total",
+        "Cumulative count of packets transmitted",
+        |pod, s, _| (pod.network_bytes_per_s * s * 0.4 / 700.0).floor(),
+    ),
     spec("container_spec_cpu_period", "CPU period of the container.", |_, _, _| 100_000.0),
-    spec("container_spec_cpu_quota", "CPU quota of the container.", |pod, _, share| (pod.cpu_limit_millicores * 100.0 * share).floor()),
-    spec("container_spec_cpu_shares", "CPU share of the container.", |pod, _, share| (pod.cpu_limit_millicores * 1.024 * share).floor()),
-    spec("container_spec_memory_limit_bytes", "Memory limit for the container.", |pod, _, share| (pod.memory_limit_bytes * share).floor()),
+    spec("container_spec_cpu_quota", "CPU quota of the container.", |pod, _, share| {
+        (pod.cpu_limit_millicores * 100.0 * share).floor()
+    }),
+    spec("container_spec_cpu_shares", "CPU share of the container.", |pod, _, share| {
+        (pod.cpu_limit_millicores * 1.024 * share).floor()
+    }),
+    spec("container_spec_memory_limit_bytes", "Memory limit for the container.", |pod, _, share| {
+        (pod.memory_limit_bytes * share).floor()
+    }),
 ];
 
 fn memory(pod: &Pod, share: f64) -> f64 {
@@ -238,12 +354,14 @@ fn node_labels(host: &str, zone: &str, kind: (&str, &str)) -> Vec<(String, Strin
 }
 
 fn container_id(uid: &str, container: &str) -> String {
-    (0..4u64).fold(String::new(), |id, part| format!("{id}{:016x}", hash(&format!("{uid}/{container}/{part}"))))
+    (0..4u64)
+        .fold(String::new(), |id, part| format!("{id}{:016x}", hash(&format!("{uid}/{container}/{part}"))))
 }
 
 /// FNV-1a: names of pods and containers must be the same in every run.
 fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]
@@ -255,7 +373,13 @@ mod tests {
         let node = &nodes()[0];
         let value = |at_s: f64| {
             let text = node.exposition(1_700_000_000_000, at_s);
-            let line = text.lines().find(|line| line.starts_with("container_cpu_usage_seconds_total") && line.contains("pod=\"web")).unwrap().to_owned();
+            let line = text
+                .lines()
+                .find(|line| {
+                    line.starts_with("container_cpu_usage_seconds_total") && line.contains("pod=\"web")
+                })
+                .unwrap()
+                .to_owned();
             line.split("} ").nth(1).unwrap().split(' ').next().unwrap().parse::<f64>().unwrap()
         };
         let rate = (value(160.0) - value(100.0)) / 60.0;
