@@ -71,21 +71,15 @@ pub struct ComponentsArgs {
 /// The arguments of `replay`.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ReplayArgs {
-    /// Recorded exposition files, in the order of their scrapes
-    #[arg(value_name = "FILE")]
-    pub files: Vec<PathBuf>,
-    /// The receiver whose scrapes these are; the first of the pipeline if not given
-    #[arg(long)]
-    pub receiver: Option<String>,
-    /// The pipeline to send them through; the first one if not given
+    /// Folders with an `index.jsonl`, or exposition files (plain or `.gz`) in the order of their scrapes
+    #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
+    pub input: Vec<PathBuf>,
+    /// A label of the target that bare files are scrapes of, as in `env=prod`
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub target_label: Vec<String>,
+    /// The pipeline to send them through; the first with a prometheus receiver if not given
     #[arg(long)]
     pub pipeline: Option<String>,
-    /// The time between two scrapes
-    #[arg(long, default_value = "30s")]
-    pub interval: String,
-    /// Print a summary as JSON
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// The arguments of `demo`.

@@ -30,6 +30,11 @@ pub struct BuildContext {
 }
 
 impl BuildContext {
+    /// How the collector calls itself in requests: `otelpipe/v0.1.0`.
+    pub fn user_agent(&self) -> String {
+        format!("otelpipe/{}", self.version)
+    }
+
     /// Whether a feature gate is on.
     pub fn gate(&self, name: &str) -> bool {
         self.gates.contains(name)
@@ -104,28 +109,62 @@ pub trait Exporter: Send {
     }
 }
 
+/// Something beside the pipelines: a health page, an authenticator.
+#[async_trait]
+pub trait Extension: Send {
+    /// Opens what it serves.
+    ///
+    /// # Errors
+    ///
+    /// It cannot: an address in use. The collector does not start.
+    async fn start(&mut self) -> Result<(), ComponentError>;
+
+    /// All pipelines have started.
+    fn ready(&mut self) {}
+
+    /// The pipelines are about to stop.
+    fn not_ready(&mut self) {}
+
+    /// Closes what it opened.
+    async fn shutdown(&mut self) {}
+}
+
 /// Where a receiver puts its batches: every pipeline that lists the receiver.
 ///
 /// Bounded: `send` waits while a pipeline is behind, so a receiver slows down
 /// instead of filling memory.
 #[derive(Clone, Debug)]
 pub struct MetricSink {
+    receiver: String,
     pipelines: Vec<tokio::sync::mpsc::Sender<MetricBatch>>,
+    metrics: Arc<OwnMetrics>,
 }
 
 impl MetricSink {
-    /// A sink that feeds these pipelines.
-    pub fn new(pipelines: Vec<tokio::sync::mpsc::Sender<MetricBatch>>) -> Self {
-        Self { pipelines }
+    /// A sink for this receiver that feeds these pipelines.
+    pub fn new(
+        receiver: String,
+        pipelines: Vec<tokio::sync::mpsc::Sender<MetricBatch>>,
+        metrics: Arc<OwnMetrics>,
+    ) -> Self {
+        Self { receiver, pipelines, metrics }
     }
 
-    /// Hands the batch to every pipeline. Returns false when all of them have ended.
+    /// Hands the batch to every pipeline and counts its points. Returns false when all
+    /// of them have ended.
     pub async fn send(&self, batch: MetricBatch) -> bool {
+        let points = batch.point_count();
         let Some((last, others)) = self.pipelines.split_last() else { return false };
         let mut alive = false;
         for pipeline in others {
             alive |= pipeline.send(batch.clone()).await.is_ok();
         }
-        alive | last.send(batch).await.is_ok()
+        alive |= last.send(batch).await.is_ok();
+        if alive {
+            self.metrics.receiver_accepted(&self.receiver, points);
+        } else {
+            self.metrics.receiver_refused(&self.receiver, points);
+        }
+        alive
     }
 }

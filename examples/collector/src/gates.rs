@@ -94,6 +94,11 @@ pub fn enabled(arguments: &[String], problems: &mut Problems) -> BTreeSet<String
     on
 }
 
+/// The gates that are on when nothing is said.
+pub fn defaults() -> BTreeSet<String> {
+    enabled(&[], &mut Problems::new())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

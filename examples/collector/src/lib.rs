@@ -3,9 +3,13 @@
 
 pub mod aws;
 pub mod cli;
+pub mod clock;
 pub mod commands;
 pub mod component;
+pub mod components;
 pub mod config;
+pub mod demo;
+pub mod discovery;
 pub mod env;
 pub mod exporters;
 pub mod extensions;
@@ -13,6 +17,13 @@ pub mod gates;
 pub mod http_client;
 pub mod own_metrics;
 pub mod pipeline;
+pub mod processors;
+pub mod receivers;
+pub mod replay;
+pub mod service;
 pub mod telemetry;
 #[cfg(test)]
 mod test_server;
+
+/// The version, as `--version` prints it.
+pub const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use otelpipe_collector::cli::{Cli, Command};
-use otelpipe_collector::commands::{check, components};
+use otelpipe_collector::commands::{check, components, demo, replay, run};
 use otelpipe_collector::config::fetch::HttpFetch;
 use otelpipe_collector::env::Env;
 
@@ -15,11 +15,22 @@ fn main() -> ExitCode {
     let fetch = HttpFetch::new(&env);
     let (out, err) = (&mut io::stdout(), &mut io::stderr());
     let result = match cli.command.unwrap_or(Command::Run) {
-        Command::Check(args) => check::run(&args, &cli.config, &env, &fetch, &|_, _| {}, out, err),
-        Command::Components(args) => components::run(&args, out).map(|()| ExitCode::SUCCESS),
-        Command::Run | Command::Replay(_) | Command::Demo(_) => {
-            Err(io::Error::other("this command is not part of otelpipe yet"))
+        Command::Run => run::run(&cli.config, &env, &fetch),
+        Command::Check(args) => {
+            let gates = cli.config.gates.clone();
+            check::run(
+                &args,
+                &cli.config,
+                &env,
+                &fetch,
+                &|config, problems| run::check(config, &gates, &env, problems),
+                out,
+                err,
+            )
         }
+        Command::Components(args) => components::run(&args, out).map(|()| ExitCode::SUCCESS),
+        Command::Replay(args) => replay::run(&args, &cli.config, &env, &fetch, out),
+        Command::Demo(args) => demo::run(&args, out, err),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error}");

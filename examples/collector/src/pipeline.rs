@@ -18,6 +18,17 @@ pub struct Stage {
     pub id: String,
     /// What it does.
     pub processor: Box<dyn Processor>,
+    /// Points that came to it so far.
+    pub incoming: u64,
+    /// Points that left it so far.
+    pub outgoing: u64,
+}
+
+impl Stage {
+    /// A stage that has not seen a point yet.
+    pub fn new(id: String, processor: Box<dyn Processor>) -> Self {
+        Self { id, processor, incoming: 0, outgoing: 0 }
+    }
 }
 
 impl std::fmt::Debug for Stage {
@@ -39,6 +50,11 @@ impl Chain {
         Self { stages, metrics }
     }
 
+    /// The stages, in order.
+    pub fn stages(&self) -> impl Iterator<Item = &Stage> {
+        self.stages.iter()
+    }
+
     /// Sends a batch through all stages. What leaves the last one is pushed to `out`.
     /// A stage that refuses its batch ends the batch's way: it is counted and logged.
     pub fn consume(&mut self, batch: MetricBatch, now_ns: TimeNs, out: &mut Vec<MetricBatch>) {
@@ -57,6 +73,7 @@ impl Chain {
             if stage.processor.next_tick_ns().is_some_and(|due| due <= now_ns) {
                 let mut released = Vec::new();
                 stage.processor.tick(now_ns, &mut released);
+                self.count_released(at, &released);
                 self.pass(at + 1, released, now_ns, out);
             }
         }
@@ -67,8 +84,16 @@ impl Chain {
         for at in 0..self.stages.len() {
             let mut released = Vec::new();
             self.stages[at].processor.flush(now_ns, &mut released);
+            self.count_released(at, &released);
             self.pass(at + 1, released, now_ns, out);
         }
+    }
+
+    fn count_released(&mut self, at: usize, released: &[MetricBatch]) {
+        let points: usize = released.iter().map(MetricBatch::point_count).sum();
+        let stage = &mut self.stages[at];
+        stage.outgoing += points as u64;
+        self.metrics.processor_outgoing(&stage.id, points);
     }
 
     fn pass(&mut self, first: usize, batches: Vec<MetricBatch>, now_ns: TimeNs, out: &mut Vec<MetricBatch>) {
@@ -80,13 +105,15 @@ impl Chain {
             let mut next = Vec::with_capacity(current.len());
             for batch in current {
                 let points = batch.point_count();
+                stage.incoming += points as u64;
                 self.metrics.processor_incoming(&stage.id, points);
                 let before = next.len();
                 if let Err(error) = stage.processor.consume(batch, now_ns, &mut next) {
                     self.metrics.processor_refused(&stage.id, points);
                     tracing::warn!(processor = %stage.id, points, "batch dropped: {error}");
                 }
-                let left = next[before..].iter().map(MetricBatch::point_count).sum();
+                let left: usize = next[before..].iter().map(MetricBatch::point_count).sum();
+                stage.outgoing += left as u64;
                 self.metrics.processor_outgoing(&stage.id, left);
             }
             current = next;

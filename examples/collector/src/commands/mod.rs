@@ -2,3 +2,6 @@
 
 pub mod check;
 pub mod components;
+pub mod demo;
+pub mod replay;
+pub mod run;

@@ -30,3 +30,17 @@ pub use id::ComponentId;
 pub use node::{Key, Node, Span, Value};
 pub use problem::{Problem, Problems, Severity};
 pub use secret::Secret;
+
+/// A configuration given as text, without network; `None` if anything is wrong with it.
+/// `file` is how messages call it.
+pub fn load_text(
+    file: &str,
+    text: &str,
+    env: &crate::env::Env,
+    problems: &mut Problems,
+) -> Option<CollectorConfig> {
+    let providers = source::Providers { env, fetch: &source::Unreachable };
+    let node = source::load_text(file, text, &providers, problems)?;
+    let config = CollectorConfig::read(node, problems);
+    (!problems.has_errors()).then_some(config)
+}

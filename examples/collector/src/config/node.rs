@@ -89,6 +89,15 @@ impl Node {
         }
     }
 
+    /// Splits a map in two: the entries named in `keys`, and the others.
+    #[must_use]
+    pub fn split(&self, keys: &[&str]) -> (Node, Node) {
+        let (taken, rest) =
+            self.entries().iter().cloned().partition(|(key, _)| keys.contains(&key.text.as_str()));
+        let map = |entries| Node { value: Value::Map(entries), ..self.clone() };
+        (map(taken), map(rest))
+    }
+
     /// The elements of a list; empty for everything else.
     pub fn items(&self) -> &[Node] {
         match &self.value {

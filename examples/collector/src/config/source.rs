@@ -64,6 +64,15 @@ pub fn load(inputs: &Inputs, providers: &Providers<'_>, problems: &mut Problems)
     Some(merged)
 }
 
+/// Reads one text as the whole configuration; `file` is how messages call it.
+pub fn load_text(file: &str, text: &str, providers: &Providers<'_>, problems: &mut Problems) -> Option<Node> {
+    let file = Arc::from(file);
+    problems.add_source(&file, text);
+    let mut node = top_level(yaml::parse(text, &file, problems)?, problems)?;
+    expand::expand(&mut node, providers, problems);
+    Some(node)
+}
+
 fn merged(inputs: &Inputs, providers: &Providers<'_>, problems: &mut Problems) -> Option<Node> {
     if let Some(text) = providers.env.lookup("AOT_CONFIG_CONTENT") {
         let file = Arc::from("env:AOT_CONFIG_CONTENT");

@@ -19,6 +19,7 @@ use serde::de::IgnoredAny;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::component::{BuildContext, ComponentError, Extension};
 use crate::config::{Component, GoDuration, Leniency, Problems, decode};
 
 /// What the extension answers, and where.
@@ -109,6 +110,52 @@ impl Readiness {
     /// Since when the collector is ready, if it is.
     pub fn since(&self) -> Option<Timestamp> {
         *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Reads the settings and makes the extension.
+pub fn build(
+    component: &Component,
+    cx: &BuildContext,
+    problems: &mut Problems,
+) -> Option<Box<dyn Extension>> {
+    let localhost = cx.gate("component.UseLocalHostAsDefaultHost");
+    let config = HealthCheck::read(component, localhost, problems)?;
+    Some(Box::new(Running {
+        config: Some(config),
+        readiness: Readiness::default(),
+        stop: CancellationToken::new(),
+    }))
+}
+
+struct Running {
+    config: Option<HealthCheck>,
+    readiness: Readiness,
+    stop: CancellationToken,
+}
+
+#[async_trait::async_trait]
+impl Extension for Running {
+    async fn start(&mut self) -> Result<(), ComponentError> {
+        let Some(config) = self.config.take() else { return Ok(()) };
+        let listener = config
+            .listen()
+            .await
+            .map_err(|error| ComponentError(format!("cannot listen on {}: {error}", config.endpoint)))?;
+        tokio::spawn(config.serve(listener, self.readiness.clone(), self.stop.clone()));
+        Ok(())
+    }
+
+    fn ready(&mut self) {
+        self.readiness.set_ready(Timestamp::now());
+    }
+
+    fn not_ready(&mut self) {
+        self.readiness.set_unready();
+    }
+
+    async fn shutdown(&mut self) {
+        self.stop.cancel();
     }
 }
 
