@@ -4,6 +4,7 @@
 
 mod bench;
 mod conversion;
+mod model;
 mod targets;
 mod time_line;
 
