@@ -76,8 +76,6 @@ pub struct TargetScraper {
     format: Option<Format>,
     /// Entries of cache and metadata after the last success.
     len_at_success: usize,
-    /// Slots of the assembly when it was last compacted, at most.
-    slots_after_compact: usize,
 }
 
 /// Samples further ahead of the scrape than this are dropped.
@@ -100,7 +98,6 @@ impl TargetScraper {
             scrape: 1,
             format: None,
             len_at_success: 0,
-            slots_after_compact: 0,
         };
         scraper.reports = scraper.report_places();
         scraper
@@ -161,8 +158,8 @@ impl TargetScraper {
         };
         self.add_report(&report, duration_s, at_ms);
         self.assembly.finish(out);
-        // Slots of series that are gone: half of them may be, before it is worth the walk.
-        if self.assembly.len() > 2 * self.slots_after_compact + 1_000 {
+        // A series uses four slots at most; the rest are those of series that are gone.
+        if self.assembly.len() > 4 * self.cache.len() + 1_000 {
             self.compact();
         }
         report
@@ -434,7 +431,6 @@ impl TargetScraper {
             Verdict::TargetInfo { attributes, .. } | Verdict::Sample { attributes, .. } => Some(attributes),
         });
         self.interner.keep(lists.chain(self.reports.iter().map(|(attributes, _)| attributes)));
-        self.slots_after_compact = self.assembly.len() + self.cache.len();
     }
 
     fn report_places(&mut self) -> Vec<(Attributes, Place)> {

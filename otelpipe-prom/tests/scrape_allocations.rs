@@ -1,0 +1,96 @@
+//! What a scrape of known series allocates: its batch, and nothing for a sample.
+#![expect(unsafe_code, reason = "a counting allocator is one by nature; it forwards to the system's")]
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::cell::Cell;
+use core::fmt::Write as _;
+use std::alloc::System;
+use std::sync::Arc;
+
+use otelpipe_core::batch::MetricBatch;
+use otelpipe_core::label::LabelSet;
+use otelpipe_core::relabel::RelabelConfig;
+use otelpipe_prom::scrape::{
+    Answer, GlobalConfig, ScrapeConfig, ScrapeOptions, ScrapeRules, Target, TargetScraper,
+};
+
+struct Counting;
+
+thread_local! {
+    static COUNT: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: every call goes to the system allocator as it is.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.set(COUNT.get() + 1);
+        // SAFETY: the caller's promise is the system allocator's.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        // SAFETY: as above; `place` came from the system allocator.
+        unsafe { System.dealloc(place, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const METRICS: usize = 20;
+
+/// Twenty metrics of `series` series each.
+fn body(series: usize, value: usize) -> String {
+    let mut body = String::new();
+    for metric in 0..METRICS {
+        writeln!(body, "# HELP m{metric} help\n# TYPE m{metric} counter").expect("a string takes all");
+        for at in 0..series {
+            writeln!(body, "m{metric}{{container=\"c{at}\",pod=\"pod-{at}\"}} {value} 1700000000000")
+                .expect("a string takes all");
+        }
+    }
+    body
+}
+
+/// Allocations of the second and the third scrape of so many series a metric.
+fn allocations(series: usize) -> [usize; 2] {
+    let mut job = ScrapeConfig::default();
+    job.job_name = "j".into();
+    job.metric_relabel_configs = vec![RelabelConfig {
+        source_labels: vec!["pod".into()],
+        target_label: "copy".into(),
+        ..RelabelConfig::default()
+    }];
+    let rules = ScrapeRules::compile(&job, &GlobalConfig::default(), &ScrapeOptions::default());
+    let rules = Arc::new(rules.expect("the job compiles"));
+    let discovered = [("__address__", "h")].into_iter().collect();
+    let target = Target::from_discovered(&discovered, &LabelSet::new(), &rules);
+    let mut scraper = TargetScraper::new(rules, target.expect("a good target").expect("no rule drops it"));
+    let mut scrape = |value| {
+        let body = body(series, value);
+        let answer = Answer::Body { body: body.as_bytes(), content_type: None, duration_s: 0.0 };
+        let mut batch = MetricBatch::default();
+        let before = COUNT.get();
+        let report = scraper.scrape(answer, 1_700_000_000_000, &mut batch);
+        let allocations = COUNT.get() - before;
+        assert_eq!((report.up, batch.point_count()), (true, METRICS * series + 5));
+        (report.relabeled, allocations)
+    };
+    let (relabeled, first) = scrape(1);
+    assert_eq!(usize::try_from(relabeled), Ok(METRICS * series));
+    assert!(first > METRICS * series, "new series cost something, else this test counts nothing");
+    [2, 3].map(|value| {
+        let (relabeled, allocations) = scrape(value);
+        assert_eq!(relabeled, 0);
+        allocations
+    })
+}
+
+#[test]
+fn a_known_series_costs_no_allocation() {
+    let few = allocations(1);
+    let many = allocations(500);
+    assert_eq!(few, many, "whatever the number of series");
+    let [second, third] = many;
+    assert!(second <= 20 * (METRICS + 5), "{second} allocations: families are found again once");
+    assert!(third <= 2 * (METRICS + 5), "{third} allocations: a batch of 25 metrics");
+}
