@@ -29,6 +29,7 @@
 
 extern crate alloc;
 
+pub mod detect;
 pub mod discovery;
 mod meta;
 pub mod object;

@@ -9,6 +9,7 @@ pub mod component;
 pub mod components;
 pub mod config;
 pub mod demo;
+pub mod detect;
 pub mod discovery;
 pub mod env;
 pub mod exporters;

@@ -3,6 +3,8 @@
 //! Needs `moto_server` (`pip install 'moto[server,logs]'`) in the path or under
 //! `MOTO_SERVER`. Without it the test says so and passes, unless `CI` is set.
 
+#![allow(clippy::unwrap_used, clippy::std_instead_of_core, reason = "a test of a std program")]
+
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;

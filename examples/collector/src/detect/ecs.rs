@@ -1,0 +1,41 @@
+//! The ECS task that the collector runs in.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use otelpipe_core::attributes::Attributes;
+use otelpipe_k8s::detect::ecs::{ContainerMetadata, TaskMetadata, attributes};
+use serde::de::DeserializeOwned;
+
+use super::{DetectError, Surroundings};
+use crate::aws::session::metadata_client;
+use crate::http_client::{HttpClient, Limits};
+
+/// What the task's metadata endpoint says; nothing outside of ECS.
+///
+/// # Errors
+///
+/// The endpoint does not answer as it should.
+pub async fn detect(around: &Surroundings) -> Result<Attributes, DetectError> {
+    let Some(endpoint) = around.env.first(&["ECS_CONTAINER_METADATA_URI_V4", "ECS_CONTAINER_METADATA_URI"]) else {
+        return Ok(Attributes::new());
+    };
+    let endpoint = endpoint.trim_end_matches('/');
+    let http = metadata_client().map_err(|failure| DetectError(failure.to_string()))?;
+    let task: TaskMetadata = get(&http, &format!("{endpoint}/task")).await?;
+    let own: ContainerMetadata = get(&http, endpoint).await?;
+    Ok(attributes(&task, &own.docker_id))
+}
+
+async fn get<T: DeserializeOwned>(http: &HttpClient, url: &str) -> Result<T, DetectError> {
+    let failed = |reason: String| DetectError(format!("ECS task metadata at {url}: {reason}"));
+    let request = Request::get(url).body(Bytes::new()).map_err(|failure| failed(failure.to_string()))?;
+    let answer = http.fetch(request, LIMITS).await.map_err(|failure| failed(failure.to_string()))?;
+    if answer.status() != 200 {
+        return Err(failed(format!("status {}", answer.status().as_u16())));
+    }
+    serde_json::from_slice(answer.body()).map_err(|failure| failed(failure.to_string()))
+}
+
+const LIMITS: Limits = Limits { timeout: Duration::from_secs(2), max_body: 4 << 20 };
