@@ -132,6 +132,11 @@ pub(crate) struct DocumentWriter<'w, 'a> {
     complex: &'w Complex,
     /// Labels of the group at hand, sorted by name.
     labels: Vec<(&'a str, Cow<'a, str>)>,
+    /// The same, as they came.
+    unsorted: Vec<(&'a str, Cow<'a, str>)>,
+    /// Label names of the last group as they came, and their order by name.
+    names_before: Vec<&'a str>,
+    order: Vec<usize>,
     /// Whether the label `kubernetes` is the one that was made here.
     kubernetes_made: bool,
     resolution: i64,
@@ -162,6 +167,9 @@ impl<'w, 'a> DocumentWriter<'w, 'a> {
             metrics,
             complex,
             labels: Vec::new(),
+            unsorted: Vec::new(),
+            names_before: Vec::new(),
+            order: Vec::new(),
             kubernetes_made: false,
             resolution: DEFAULT_RESOLUTION,
             chosen: Vec::new(),
@@ -199,21 +207,36 @@ impl<'w, 'a> DocumentWriter<'w, 'a> {
     }
 
     fn collect_labels(&mut self, group: &Group<'a>) {
-        let labels = &mut self.labels;
+        let labels = &mut self.unsorted;
         labels.clear();
         self.groups.labels(group).collect(labels);
-        self.kubernetes_made = self.rules.fargate && labels.iter().any(is_workload);
-        if self.kubernetes_made {
-            let find = |name: &str| labels.iter().find(|(key, _)| *key == name).map_or("", |(_, text)| text);
-            let text = kubernetes_object(find);
-            labels.retain(|(key, _)| *key != KUBERNETES);
-            labels.push((KUBERNETES, Cow::Owned(text)));
+        // Most groups have the label names of the group before, in the same order.
+        let known = self.order.len() == labels.len()
+            && self.names_before.iter().zip(labels.iter()).all(|(before, (key, _))| before == key);
+        if !known {
+            self.names_before.clear();
+            self.names_before.extend(labels.iter().map(|(key, _)| *key));
+            self.order.clear();
+            self.order.extend(0..labels.len());
+            self.order.sort_unstable_by_key(|at| labels[*at].0);
         }
-        labels.sort_unstable_by_key(|(key, _)| *key);
+        let taken = self.order.iter().map(|at| (labels[*at].0, core::mem::take(&mut labels[*at].1)));
+        self.labels.clear();
+        self.labels.extend(taken);
+        let labels = &mut self.labels;
         self.resolution = DEFAULT_RESOLUTION;
         if let Some(at) = position(labels, STORAGE_RESOLUTION) {
             let (_, text) = labels.remove(at);
             self.resolution = text.parse().unwrap_or(DEFAULT_RESOLUTION);
+        }
+        self.kubernetes_made =
+            self.rules.fargate && position(labels, "Type").is_some_and(|at| is_workload(&labels[at]));
+        if self.kubernetes_made {
+            let text = kubernetes_object(|name| position(labels, name).map_or("", |at| &labels[at].1));
+            match labels.binary_search_by(|(key, _)| (*key).cmp(KUBERNETES)) {
+                Ok(at) => labels[at].1 = Cow::Owned(text),
+                Err(at) => labels.insert(at, (KUBERNETES, Cow::Owned(text))),
+            }
         }
     }
 

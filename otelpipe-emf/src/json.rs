@@ -31,50 +31,85 @@ pub(crate) fn write_plain_string(text: &str, out: &mut String) {
 
 #[inline]
 fn write_escaped(text: &str, html: bool, out: &mut String) {
-    // Whole blocks without a branch per byte: the compiler turns this into SIMD.
-    let suspect = |byte: &u8| {
-        (*byte < 0x20)
-            | (*byte == b'"')
-            | (*byte == b'\\')
-            | (*byte == b'<')
-            | (*byte == b'>')
-            | (*byte == b'&')
-            | (*byte == 0xe2)
-    };
-    let clean =
-        text.as_bytes().chunks(32).all(|block| !block.iter().fold(false, |any, byte| any | suspect(byte)));
-    if clean {
+    if is_clean(text.as_bytes()) {
         out.push_str(text);
     } else {
         write_escaped_slow(text, html, out);
     }
 }
 
+/// Whether a byte may have to be escaped; 0xe2 begins U+2028 and U+2029, among others.
+#[inline]
+fn is_suspect(byte: u8) -> bool {
+    (byte < 0x20)
+        | (byte == b'"')
+        | (byte == b'\\')
+        | (byte == b'<')
+        | (byte == b'>')
+        | (byte == b'&')
+        | (byte == 0xe2)
+}
+
+/// Whether nothing has to be escaped. Looks at whole blocks without a branch per byte,
+/// which the compiler turns into SIMD; the last block overlaps the one before.
+#[inline]
+fn is_clean(bytes: &[u8]) -> bool {
+    fn any<const N: usize>(block: &[u8; N]) -> bool {
+        block.iter().fold(false, |any, byte| any | is_suspect(*byte))
+    }
+    if let Some(last) = bytes.last_chunk::<16>() {
+        let blocks = bytes.chunks_exact(16).filter_map(|block| block.first_chunk::<16>());
+        return !any(last) && blocks.fold(true, |clean, block| clean & !any(block));
+    }
+    match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        (Some(first), Some(last)) => !any(first) & !any(last),
+        _ => !bytes.iter().any(|byte| is_suspect(*byte)),
+    }
+}
+
 fn write_escaped_slow(text: &str, html: bool, out: &mut String) {
     const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    for character in text.chars() {
-        match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            '<' if html => out.push_str("\\u003c"),
-            '>' if html => out.push_str("\\u003e"),
-            '&' if html => out.push_str("\\u0026"),
-            '\u{2028}' => out.push_str("\\u2028"),
-            '\u{2029}' => out.push_str("\\u2029"),
-            '\0'..='\u{1f}' => {
-                let code = usize::try_from(u32::from(character)).unwrap_or(0);
-                out.push_str("\\u00");
-                out.push(HEX[code >> 4 & 15]);
-                out.push(HEX[code & 15]);
-            }
-            _ => out.push(character),
+    let bytes = text.as_bytes();
+    let mut run = 0; // what is before has been written
+    for (at, byte) in bytes.iter().enumerate() {
+        if !is_suspect(*byte) {
+            continue;
         }
+        let mut end = at + 1;
+        let escape = match byte {
+            b'"' => "\\\"",
+            b'\\' => "\\\\",
+            b'\n' => "\\n",
+            b'\r' => "\\r",
+            b'\t' => "\\t",
+            8 => "\\b",
+            12 => "\\f",
+            b'<' if html => "\\u003c",
+            b'>' if html => "\\u003e",
+            b'&' if html => "\\u0026",
+            0xe2 => match bytes.get(at + 1..at + 3) {
+                Some([0x80, 0xa8]) => {
+                    end = at + 3;
+                    "\\u2028"
+                }
+                Some([0x80, 0xa9]) => {
+                    end = at + 3;
+                    "\\u2029"
+                }
+                _ => continue,
+            },
+            0..=0x1f => "\\u00",
+            _ => continue,
+        };
+        out.push_str(text.get(run..at).unwrap_or_default());
+        out.push_str(escape);
+        if escape == "\\u00" {
+            out.push(HEX[usize::from(byte >> 4)]);
+            out.push(HEX[usize::from(byte & 15)]);
+        }
+        run = end;
     }
+    out.push_str(text.get(run..).unwrap_or_default());
 }
 
 /// The text of an attribute as a label: borrowed for strings.
@@ -533,7 +568,30 @@ mod tests {
         assert_eq!(canonical(&"[".repeat(100_000)), None);
     }
 
+    /// One character at a time, each spelt out.
+    fn escaped_naive(text: &str, html: bool) -> String {
+        let one = |character: char| match character {
+            '"' | '\\' => format!("\\{character}"),
+            '\n' => "\\n".into(),
+            '\r' => "\\r".into(),
+            '\t' => "\\t".into(),
+            '\u{8}' => "\\b".into(),
+            '\u{c}' => "\\f".into(),
+            '\0'..='\u{1f}' | '\u{2028}' | '\u{2029}' => format!("\\u{:04x}", u32::from(character)),
+            '<' | '>' | '&' if html => format!("\\u{:04x}", u32::from(character)),
+            _ => character.into(),
+        };
+        text.chars().map(one).collect()
+    }
+
     proptest! {
+        #[test]
+        fn escaping_equals_a_slow_one(text in "[a\"\\\\<&\u{0}-\u{20}\u{2026}-\u{202a}é😀]{0,3}[ -~]{0,40}[>\u{2028}]?", html: bool) {
+            let mut out = String::new();
+            write_escaped(&text, html, &mut out);
+            prop_assert_eq!(out, escaped_naive(&text, html));
+        }
+
         #[test]
         fn strings_read_back_as_they_were(text in ".{0,40}") {
             prop_assert_eq!(serde_json::from_str::<String>(&string(&text)).unwrap(), text);

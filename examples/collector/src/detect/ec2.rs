@@ -39,7 +39,9 @@ pub async fn tags(around: &Surroundings) -> Result<Vec<(String, String)>, Detect
     let failed = |failure: ImdsError| DetectError(failure.to_string());
     let imds = Imds::from_env(&around.env).map_err(|failure| DetectError(failure.to_string()))?;
     let Some(names) = imds.get(TAGS).await.map_err(failed)? else {
-        return Err(DetectError("instance metadata has no tags: allow them in the instance's metadata options".into()));
+        return Err(DetectError(
+            "instance metadata has no tags: allow them in the instance's metadata options".into(),
+        ));
     };
     let mut tags = Vec::new();
     for name in names.lines().map(str::trim).filter(|name| !name.is_empty()) {

@@ -18,7 +18,8 @@ use crate::http_client::{HttpClient, Limits};
 ///
 /// The endpoint does not answer as it should.
 pub async fn detect(around: &Surroundings) -> Result<Attributes, DetectError> {
-    let Some(endpoint) = around.env.first(&["ECS_CONTAINER_METADATA_URI_V4", "ECS_CONTAINER_METADATA_URI"]) else {
+    let Some(endpoint) = around.env.first(&["ECS_CONTAINER_METADATA_URI_V4", "ECS_CONTAINER_METADATA_URI"])
+    else {
         return Ok(Attributes::new());
     };
     let endpoint = endpoint.trim_end_matches('/');

@@ -28,7 +28,8 @@ pub async fn detect(around: &Surroundings, details: bool) -> Result<Attributes, 
     let mut found = eks::attributes();
     if details {
         let instance = ec2::instance(around).await;
-        let instance = instance.map_err(|failure| DetectError(format!("can't get K8s Instance Metadata; {failure}")))?;
+        let instance =
+            instance.map_err(|failure| DetectError(format!("can't get K8s Instance Metadata; {failure}")))?;
         for (key, value) in &instance {
             if found.get(key).is_none() {
                 found.insert(key.clone(), value.clone());
@@ -44,7 +45,8 @@ pub async fn detect(around: &Surroundings, details: bool) -> Result<Attributes, 
 /// The cluster's name from the tags that EKS, or its users, give to nodes.
 fn cluster_name(tags: &[(String, String)]) -> Option<String> {
     let value = |wanted: &str| tags.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
-    let prefixed = || tags.iter().find_map(|(name, _)| name.strip_prefix("kubernetes.io/cluster/").map(str::to_owned));
+    let prefixed =
+        || tags.iter().find_map(|(name, _)| name.strip_prefix("kubernetes.io/cluster/").map(str::to_owned));
     value("aws:eks:cluster-name").or_else(|| value("eks:cluster-name")).or_else(prefixed)
 }
 
@@ -57,7 +59,9 @@ async fn is_eks(around: &Surroundings) -> Result<bool, DetectError> {
         return Ok(true);
     }
     let Some(token) = around.read(&format!("{ACCOUNT}/token")) else {
-        return Err(DetectError(format!("cannot tell EKS from other clusters: no service account token in {ACCOUNT}")));
+        return Err(DetectError(format!(
+            "cannot tell EKS from other clusters: no service account token in {ACCOUNT}"
+        )));
     };
     let token = token.trim();
     if eks::is_eks_token(token) {
@@ -76,7 +80,8 @@ async fn is_eks(around: &Surroundings) -> Result<bool, DetectError> {
     if answer.status() != 200 {
         return Err(failed(format!("status {}", answer.status().as_u16())));
     }
-    let version: Value = serde_json::from_slice(answer.body()).map_err(|failure| failed(failure.to_string()))?;
+    let version: Value =
+        serde_json::from_slice(answer.body()).map_err(|failure| failed(failure.to_string()))?;
     Ok(eks::is_eks_version(version.get("gitVersion").and_then(Value::as_str).unwrap_or_default()))
 }
 

@@ -24,13 +24,17 @@ pub enum HostnameSource {
 ///
 /// None of the sources has a name for the host.
 pub fn detect(around: &Surroundings, sources: &[HostnameSource]) -> Result<Attributes, DetectError> {
-    let short = around.read("/proc/sys/kernel/hostname").or_else(|| around.env.get("HOSTNAME").map(str::to_owned));
+    let short =
+        around.read("/proc/sys/kernel/hostname").or_else(|| around.env.get("HOSTNAME").map(str::to_owned));
     let short = short.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
     let name = sources.iter().find_map(|source| match source {
         HostnameSource::Os => short.clone(),
-        HostnameSource::Dns | HostnameSource::Cname | HostnameSource::Lookup => qualified(around, short.as_deref()?),
+        HostnameSource::Dns | HostnameSource::Cname | HostnameSource::Lookup => {
+            qualified(around, short.as_deref()?)
+        }
     });
-    let name = name.ok_or_else(|| DetectError("no source of hostname_sources has a name for this host".into()))?;
+    let name =
+        name.ok_or_else(|| DetectError("no source of hostname_sources has a name for this host".into()))?;
     let release = around.read("/etc/os-release").unwrap_or_default();
     let field = |key: &str| {
         let value = release.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
@@ -92,7 +96,10 @@ mod tests {
         assert_eq!(name(&[Dns, Os]).unwrap(), "web.example.com");
         assert_eq!(name(&[Os, Dns]).unwrap(), "web");
         let found = detect(&around, &[Os]).unwrap();
-        assert_eq!((found.get_str("os.name"), found.get_str("os.version")), (Some("Amazon Linux"), Some("2023")));
+        assert_eq!(
+            (found.get_str("os.name"), found.get_str("os.version")),
+            (Some("Amazon Linux"), Some("2023"))
+        );
         write("etc/hosts", "127.0.0.1 localhost\n");
         assert_eq!(name(&[Dns, Os]).unwrap(), "web");
         let message = name(&[Dns]).unwrap_err().to_string();
