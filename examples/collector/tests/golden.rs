@@ -3,25 +3,21 @@
 #![allow(missing_docs, reason = "a test")]
 #![allow(clippy::std_instead_of_core, reason = "this crate is a std program")]
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
-use std::path::{Path, PathBuf};
+mod support;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use flate2::read::MultiGzDecoder;
 use otelpipe_collector::component::BuildContext;
 use otelpipe_collector::config::{Problems, load_text};
 use otelpipe_collector::env::Env;
 use otelpipe_collector::own_metrics::OwnMetrics;
 use otelpipe_collector::replay::{Engine, recording};
 use serde_json::Value;
+use support::golden::{assert_same, by_node, canonical, folder, is_scrape_time, recorded, scrape_times};
 
 /// What discovery on that run's node found; the same for all runs.
 const DETECTED: &str = "ClusterName=fargate-cluster,cloud.provider=aws,cloud.platform=aws_eks";
-
-fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/golden").join(name)
-}
 
 fn context(match_attributes: bool) -> BuildContext {
     let mut gates = otelpipe_collector::gates::defaults();
@@ -68,45 +64,6 @@ fn replay(name: &str, match_attributes: bool) -> BTreeMap<String, Vec<Value>> {
     )
 }
 
-/// The documents that ADOT sent, by node.
-fn recorded(name: &str) -> BTreeMap<String, Vec<Value>> {
-    let mut text = String::new();
-    let file = std::fs::File::open(folder(name).join("log_events.jsonl.gz")).unwrap();
-    MultiGzDecoder::new(file).read_to_string(&mut text).unwrap();
-    by_node(text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["message"].take()))
-}
-
-fn by_node(documents: impl Iterator<Item = Value>) -> BTreeMap<String, Vec<Value>> {
-    let mut nodes: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-    for document in documents {
-        let node = document["k8s.node.name"].as_str().expect("every document names its node").to_owned();
-        nodes.entry(node).or_default().push(document);
-    }
-    nodes
-}
-
-/// Times at which each node was scraped: series without a timestamp carry them, and they
-/// came from the wall clock of the run.
-fn scrape_times(name: &str) -> BTreeSet<i64> {
-    recording::find(&[folder(name)]).unwrap().into_iter().filter_map(|scrape| scrape.at_ms).collect()
-}
-
-/// One line of text that is equal for equal documents: members sorted, the order of
-/// metrics within a measurement (random upstream) taken out, wall-clock times as `scrape`.
-fn canonical(document: &Value, scrapes: &BTreeSet<i64>) -> String {
-    let mut document = document.clone();
-    if let Some(aws) = document.get_mut("_aws") {
-        let at = aws["Timestamp"].as_i64().unwrap();
-        if scrapes.range(at..=at + 10).next().is_some() {
-            aws["Timestamp"] = Value::from("scrape");
-        }
-        for measurement in aws["CloudWatchMetrics"].as_array_mut().unwrap() {
-            measurement["Metrics"].as_array_mut().unwrap().sort_by_key(|metric| metric["Name"].to_string());
-        }
-    }
-    document.to_string()
-}
-
 #[track_caller]
 fn check(name: &str, match_attributes: bool, documents: usize) {
     let scrapes = scrape_times(name);
@@ -114,20 +71,9 @@ fn check(name: &str, match_attributes: bool, documents: usize) {
     assert_eq!(theirs.values().map(Vec::len).sum::<usize>(), documents, "documents of the recording");
     assert_eq!(ours.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>(), "nodes");
     for (node, theirs) in &theirs {
-        let canonical = |documents: &[Value]| {
-            let mut lines: Vec<String> =
-                documents.iter().map(|document| canonical(document, &scrapes)).collect();
-            lines.sort();
-            lines
-        };
-        let (ours, theirs) = (canonical(&ours[node]), canonical(theirs));
-        let missing: Vec<_> = theirs.iter().filter(|line| !ours.contains(line)).take(2).collect();
-        let added: Vec<_> = ours.iter().filter(|line| !theirs.contains(line)).take(2).collect();
-        assert!(
-            missing.is_empty() && added.is_empty(),
-            "{node}\nonly theirs: {missing:#?}\nonly ours: {added:#?}"
-        );
-        assert_eq!(ours.len(), theirs.len(), "{node}");
+        let time = |at| if is_scrape_time(&scrapes, at) { Value::from("scrape") } else { at.into() };
+        let lines = |documents: &[Value]| documents.iter().map(|each| canonical(each, time)).collect();
+        assert_same(node, lines(&ours[node]), lines(theirs));
     }
 }
 

@@ -4,7 +4,7 @@
 //! `otelpipe_k8s`.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
@@ -24,8 +24,11 @@ use super::{TargetGroup, Updates};
 /// How long changes are gathered before they are reported.
 const GATHER: Duration = Duration::from_millis(100);
 
-/// Where a pod finds its namespace.
-const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+/// Where a pod finds its token, its namespace and the cluster's certificate.
+const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+/// Names another folder than [`SERVICE_ACCOUNT`], for a token that is mounted elsewhere.
+const SERVICE_ACCOUNT_VARIABLE: &str = "OTELPIPE_SERVICE_ACCOUNT_DIR";
 
 /// One entry of `kubernetes_sd_configs`, checked.
 #[derive(Debug)]
@@ -136,21 +139,7 @@ impl KubernetesDiscovery {
 
     async fn client(&self) -> Result<kube::Client, String> {
         let config = match &self.access {
-            Access::InCluster => {
-                let config = kube::Config::incluster().map_err(|error| {
-                    format!(
-                        "not in a cluster ({}): run as a pod with a service account, or set api_server or kubeconfig_file",
-                        chain(&error)
-                    )
-                })?;
-                // The variables win over the service's name, as in client-go.
-                let (host, port) =
-                    (self.env.get("KUBERNETES_SERVICE_HOST"), self.env.get("KUBERNETES_SERVICE_PORT"));
-                match host.map(|host| server_url(host, port.unwrap_or("443"))) {
-                    Some(url) => kube::Config { cluster_url: url?, ..config },
-                    None => config,
-                }
-            }
+            Access::InCluster => self.in_cluster()?,
             Access::Kubeconfig(file) => {
                 let kubeconfig = kube::config::Kubeconfig::read_from(file)
                     .map_err(|error| format!("{}: {}", file.display(), chain(&error)))?;
@@ -166,11 +155,40 @@ impl KubernetesDiscovery {
         kube::Client::try_from(config).map_err(|error| chain(&error))
     }
 
+    /// The API server as a pod sees it: where the variables say, as in client-go.
+    fn in_cluster(&self) -> Result<kube::Config, String> {
+        let host = self.env.get("KUBERNETES_SERVICE_HOST").ok_or(
+            "not in a cluster, KUBERNETES_SERVICE_HOST is not set: \
+             run as a pod with a service account, or set api_server or kubeconfig_file",
+        )?;
+        let url = server_url(host, self.env.get("KUBERNETES_SERVICE_PORT").unwrap_or("443"))?;
+        let token = self.account_file("token");
+        let read = |file: &Path| {
+            std::fs::read(file).map_err(|error| {
+                format!(
+                    "service account: {}: {error}: let the pod mount its token (automountServiceAccountToken), \
+                     or set api_server or kubeconfig_file",
+                    file.display()
+                )
+            })
+        };
+        read(&token)?;
+        let mut config = kube::Config::new(url);
+        config.root_cert = Some(certificates(&read(&self.account_file("ca.crt"))?)?);
+        config.auth_info.token_file = Some(token.display().to_string());
+        Ok(config)
+    }
+
+    fn account_file(&self, name: &str) -> PathBuf {
+        Path::new(self.env.get(SERVICE_ACCOUNT_VARIABLE).unwrap_or(SERVICE_ACCOUNT)).join(name)
+    }
+
     fn namespaces(&self) -> Result<Vec<Option<String>>, String> {
         let mut names: Vec<Option<String>> = self.namespaces.iter().cloned().map(Some).collect();
         if self.own_namespace {
-            let own = std::fs::read_to_string(NAMESPACE_FILE)
-                .map_err(|error| format!("own_namespace: {NAMESPACE_FILE}: {error}"))?;
+            let file = self.account_file("namespace");
+            let own = std::fs::read_to_string(&file)
+                .map_err(|error| format!("own_namespace: {}: {error}", file.display()))?;
             names.push(Some(own.trim().to_owned()));
         }
         if names.is_empty() {
@@ -476,10 +494,7 @@ fn server_config(url: &http::Uri, http: &HttpConfig) -> Result<kube::Config, Str
         (None, None) => None,
     };
     if let Some(pem) = pem {
-        use rustls::pki_types::{CertificateDer, pem::PemObject};
-        let list: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-        let list = list.map_err(|error| format!("CA certificate: {error}"))?;
-        config.root_cert = Some(list.into_iter().map(|certificate| certificate.to_vec()).collect());
+        config.root_cert = Some(certificates(&pem)?);
     }
     let auth = &mut config.auth_info;
     match &http.auth {
@@ -502,6 +517,14 @@ fn server_config(url: &http::Uri, http: &HttpConfig) -> Result<kube::Config, Str
         }
     }
     Ok(config)
+}
+
+/// The certificates of a PEM file.
+fn certificates(pem: &[u8]) -> Result<Vec<Vec<u8>>, String> {
+    use rustls::pki_types::{CertificateDer, pem::PemObject};
+    let list: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let list = list.map_err(|error| format!("CA certificate: {error}"))?;
+    Ok(list.into_iter().map(|certificate| certificate.to_vec()).collect())
 }
 
 fn expose(secret: &Secret) -> String {
