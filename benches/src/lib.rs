@@ -1,8 +1,9 @@
 //! What the benches share: where the input data is and how it is read.
 
+use core::time::Duration;
 use std::io::Read;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// The content of `data/NAME.gz`.
 ///

@@ -28,6 +28,7 @@ pub fn exporter(
     match component.kind.name {
         "awsemf" => exporters::awsemf::build(id, node, cx, problems),
         "debug" => exporters::debug::build(id, node, cx, problems),
+        "file" => exporters::file::build(id, node, cx, problems),
         _ => not_built_in(component, problems),
     }
 }

@@ -94,14 +94,13 @@ impl Service {
     /// A component cannot start; what had started is stopped again.
     pub async fn run(self, stop: CancellationToken) -> Result<(), ComponentError> {
         let Self { receivers, pipelines, exporters, mut extensions, metrics } = self;
-        let mut started = 0;
-        for (id, extension) in &mut extensions {
+        for started in 0..extensions.len() {
+            let (id, extension) = &mut extensions[started];
             if let Err(error) = extension.start().await {
                 let error = ComponentError(format!("failed to start extension {id}: {error}"));
                 stop_extensions(&mut extensions[..started]).await;
                 return Err(error);
             }
-            started += 1;
         }
         let result = run_pipelines(receivers, pipelines, exporters, &mut extensions, &metrics, &stop).await;
         stop_extensions(&mut extensions).await;

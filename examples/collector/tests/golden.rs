@@ -1,7 +1,7 @@
 //! Golden runs: recorded expositions through the configured pipeline give the documents
 //! that ADOT v0.49 sent, field by field. What differs is in docs/differences.md.
-#![allow(missing_docs, reason = "a test")]
-#![allow(clippy::std_instead_of_core, reason = "this crate is a std program")]
+
+#![allow(clippy::unwrap_used, clippy::std_instead_of_core, reason = "a test of a std program")]
 
 mod support;
 
@@ -46,7 +46,7 @@ fn replay(name: &str, match_attributes: bool) -> BTreeMap<String, Vec<Value>> {
     let engine = load_text("config.yaml", &text, &cx.env, &mut problems)
         .and_then(|config| Engine::build(&config, Some("metrics"), &cx, &mut problems));
     let Some(mut engine) = engine else { panic!("{}", problems.render(false)) };
-    engine.discover_nodes(&recording::nodes(&[folder.clone()]).unwrap().unwrap()).unwrap();
+    engine.discover_nodes(&recording::nodes(std::slice::from_ref(&folder)).unwrap().unwrap()).unwrap();
     let mut out = Vec::new();
     let mut last_ms = 0;
     for scrape in recording::find(&[folder]).unwrap() {

@@ -138,7 +138,8 @@ fn add_logs(task: &TaskMetadata, own_docker_id: &str, account: &str, found: &mut
     }
 }
 
-#[cfg(all(test, feature = "serde"))]
+#[cfg(test)]
+#[cfg(feature = "serde")]
 mod tests {
     use super::*;
     use alloc::vec;

@@ -84,11 +84,11 @@ const PROCESSORS: &[ComponentType] = &[
 const EXPORTERS: &[ComponentType] = &[
     served("awsemf", &[]),
     served("debug", &["logging"]),
+    served("file", &[]),
     served("prometheus_remote_write", &["prometheusremotewrite", "awsprometheusremotewrite"]),
     missing("awscloudwatchlogs", &[]),
     missing("awsxray", &[]),
     missing("datadog", &[]),
-    missing("file", &[]),
     missing("kafka", &[]),
     missing("load_balancing", &["loadbalancing"]),
     missing("logzio", &[]),

@@ -96,19 +96,16 @@ impl Pod {
         let stamp = |lag: i64| (!family.spec).then_some(at_ms - lag);
         for extra in family.extra {
             if let Level::Network = family.level {
-                let sandbox = format!("{slice}/{}", container_id(&self.uid, "pause"));
-                let series = Series {
-                    id: &sandbox,
-                    image: "registry.k8s.io/pause:3.10",
-                    name: &sandbox[slice.len() + 1..],
-                    ..pod
-                };
+                let sandbox = container_id(&self.uid, "pause");
+                let path = format!("{slice}/{sandbox}");
+                let series = Series { id: &path, image: "registry.k8s.io/pause:3.10", name: &sandbox, ..pod };
                 line(text, family, &series, extra, (family.value)(self, uptime_s, 1.0), stamp(1_250));
                 continue;
             }
             line(text, family, &pod, extra, (family.value)(self, uptime_s, 1.0), stamp(1_250));
+            let others = self.containers.iter().skip(1).fold(0.0, |count, _| count + 1.0);
             for (at, container) in self.containers.iter().enumerate() {
-                let share = if at == 0 { 0.8 } else { 0.2 / (self.containers.len() - 1) as f64 };
+                let share = if at == 0 { 0.8 } else { 0.2 / others };
                 let id = container_id(&self.uid, container);
                 let path = format!("{slice}/{id}");
                 let image = format!("docker.io/example/{container}:1.4");
@@ -324,7 +321,7 @@ fn pod(namespace: &'static str, name: &str, busy: f64, cpu_limit: f64, memory_mi
     Pod {
         namespace,
         name: name.into(),
-        uid: format!("{:08x}-51c2-4b7e-9a1d-{:012x}", hash(name) as u32, hash(&name[1..]) & 0xffff_ffff_ffff),
+        uid: format!("{:08x}-51c2-4b7e-9a1d-{:012x}", hash(name) & 0xffff_ffff, hash(name) >> 16),
         containers: if namespace == "shop" { &["app", "envoy"] } else { &["worker", "log-router"] },
         cpu_millicores: cpu_limit * busy,
         cpu_limit_millicores: cpu_limit,

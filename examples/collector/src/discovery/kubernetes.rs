@@ -417,8 +417,10 @@ pub fn node_groups(node_list: &str) -> Result<Vec<TargetGroup>, String> {
     Ok(store.groups().map(group).collect())
 }
 
-/// Roles by the names of the configuration, each with the objects that selectors may narrow.
-const ROLES: [(&str, Role, &[(&str, Kind)]); 6] = {
+/// A role's name in the configuration, the role, and the objects that its selectors may narrow.
+type RoleRow = (&'static str, Role, &'static [(&'static str, Kind)]);
+
+const ROLES: [RoleRow; 6] = {
     const POD: (&str, Kind) = ("pod", Kind::Pod);
     const SERVICE: (&str, Kind) = ("service", Kind::Service);
     const NODE: (&str, Kind) = ("node", Kind::Node);

@@ -2,3 +2,4 @@
 
 pub mod awsemf;
 pub mod debug;
+pub mod file;

@@ -24,8 +24,10 @@ pub fn build(
     problems: &mut Problems,
 ) -> Option<Box<dyn Processor>> {
     let config = decode::<Config>(node, &format!("processors::{id}"), Leniency::Strict, problems)?;
-    let mut options = GenerationOptions::default();
-    options.match_attributes = cx.gate("metricsgeneration.MatchAttributes");
+    let options = GenerationOptions {
+        match_attributes: cx.gate("metricsgeneration.MatchAttributes"),
+        ..GenerationOptions::default()
+    };
     match Generation::compile(&config.rules, options) {
         Ok(rules) => Some(Box::new(Generate { rules, counter: Counter::new(id, cx) })),
         Err(error) => {

@@ -91,10 +91,10 @@ impl Engine {
         };
         let mut jobs = Vec::new();
         for receiver in &pipeline.receivers {
-            if let Some(component) = config.find(Section::Receivers, &receiver.id) {
-                if component.kind.name == "prometheus" {
-                    jobs.extend(prometheus::jobs(&component.id, &component.node, cx, problems));
-                }
+            if let Some(component) = config.find(Section::Receivers, &receiver.id)
+                && component.kind.name == "prometheus"
+            {
+                jobs.extend(prometheus::jobs(&component.id, &component.node, cx, problems));
             }
         }
         let chain = Chain::new(components::stages(config, pipeline, cx, problems), Arc::clone(&cx.metrics));

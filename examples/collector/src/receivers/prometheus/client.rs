@@ -156,10 +156,8 @@ impl ScrapeClient {
             headers
                 .append(name, secret_header(credential.read().await.map_err(FetchError::Setup)?.expose())?);
         }
-        if own_host {
-            if let Some(value) = self.authorization().await? {
-                headers.insert(header::AUTHORIZATION, value);
-            }
+        if own_host && let Some(value) = self.authorization().await? {
+            headers.insert(header::AUTHORIZATION, value);
         }
         Ok(request)
     }
@@ -185,10 +183,10 @@ impl ScrapeClient {
         let tls = &self.config.tls;
         let files = [&tls.ca_file, &tls.cert_file, &tls.key_file];
         let states: Vec<FileState> = files.into_iter().flatten().map(file_state).collect();
-        if let Some((known, client)) = &self.pool {
-            if *known == states {
-                return Ok(client.clone());
-            }
+        if let Some((known, client)) = &self.pool
+            && *known == states
+        {
+            return Ok(client.clone());
         }
         let version = |text: &Option<String>| text.as_deref().map(TlsVersion::parse).transpose();
         let options = HttpOptions {

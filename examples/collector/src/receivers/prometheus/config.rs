@@ -32,8 +32,8 @@ pub(super) struct Settings {
 pub(super) enum Discovery {
     Static(Vec<TargetGroup>),
     File(FileDiscovery),
-    Http(HttpDiscovery),
-    Kubernetes(KubernetesDiscovery),
+    Http(Box<HttpDiscovery>),
+    Kubernetes(Box<KubernetesDiscovery>),
 }
 
 /// Keys of the receiver itself.
@@ -127,16 +127,16 @@ impl Settings {
                 continue;
             }
             settings.read_job(job, &job_path, &global, &options, &keys, cx, problems);
-            if let Some(name) = job.get("job_name").and_then(Node::as_str) {
-                if names.insert(name.to_owned(), at).is_some() {
-                    let message = format!("found multiple scrape configs with job name {name:?}");
-                    problems.error(
-                        Some(&job.at_path("job_name").span),
-                        &job_path,
-                        message,
-                        Some("give each job a name of its own".into()),
-                    );
-                }
+            if let Some(name) = job.get("job_name").and_then(Node::as_str)
+                && names.insert(name.to_owned(), at).is_some()
+            {
+                let message = format!("found multiple scrape configs with job name {name:?}");
+                problems.error(
+                    Some(&job.at_path("job_name").span),
+                    &job_path,
+                    message,
+                    Some("give each job a name of its own".into()),
+                );
             }
         }
         Some(settings)
@@ -212,10 +212,11 @@ impl Settings {
                 let path = format!("{list_path}[{at}]");
                 let found = match key.text.as_str() {
                     "file_sd_configs" => read_file(entry, &path, problems).map(Discovery::File),
-                    "http_sd_configs" => read_http(entry, &path, cx, problems).map(Discovery::Http),
-                    _ => {
-                        KubernetesDiscovery::read(entry, &path, &cx.env, problems).map(Discovery::Kubernetes)
+                    "http_sd_configs" => {
+                        read_http(entry, &path, cx, problems).map(|found| Discovery::Http(Box::new(found)))
                     }
+                    _ => KubernetesDiscovery::read(entry, &path, &cx.env, problems)
+                        .map(|found| Discovery::Kubernetes(Box::new(found))),
                 };
                 self.discovery.extend(found.map(|discovery| (job, discovery)));
             }

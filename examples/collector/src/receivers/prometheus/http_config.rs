@@ -347,15 +347,15 @@ fn check_tls(node: &Node, tls: &TlsConfig, problems: &mut Problems) {
         problems.error_at(node, "tls_config", format!("exactly one of {missing} or {missing}_file must be configured when a client certificate is used"), None);
     }
     for (name, version) in [("min_version", &tls.min_version), ("max_version", &tls.max_version)] {
-        if let Some(version) = version {
-            if !["TLS10", "TLS11", "TLS12", "TLS13"].contains(&version.as_str()) {
-                problems.error_at(
-                    node,
-                    &format!("tls_config.{name}"),
-                    format!("unknown TLS version: {version}"),
-                    Some("use TLS12 or TLS13".into()),
-                );
-            }
+        if let Some(version) = version
+            && !["TLS10", "TLS11", "TLS12", "TLS13"].contains(&version.as_str())
+        {
+            problems.error_at(
+                node,
+                &format!("tls_config.{name}"),
+                format!("unknown TLS version: {version}"),
+                Some("use TLS12 or TLS13".into()),
+            );
         }
     }
 }

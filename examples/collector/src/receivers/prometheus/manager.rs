@@ -33,7 +33,7 @@ pub struct Job {
     /// How requests are made.
     pub http: HttpConfig,
     /// What its targets share.
-    pub settings: Arc<JobSettings>,
+    pub(super) settings: Arc<JobSettings>,
 }
 
 /// Starts and stops the loops of all jobs.

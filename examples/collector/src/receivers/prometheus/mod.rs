@@ -63,10 +63,10 @@ impl Receiver for PrometheusReceiver {
                     discoverers.spawn(file::run(settings, reports, stop));
                 }
                 Discovery::Http(settings) => {
-                    discoverers.spawn(http::run(settings, reports, stop));
+                    discoverers.spawn(http::run(*settings, reports, stop));
                 }
                 Discovery::Kubernetes(settings) => {
-                    discoverers.spawn(kubernetes::run(settings, reports, stop));
+                    discoverers.spawn(kubernetes::run(*settings, reports, stop));
                 }
             }
         }

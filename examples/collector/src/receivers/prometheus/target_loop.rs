@@ -16,34 +16,34 @@ use crate::clock;
 
 /// What the targets of a job share.
 #[derive(Debug)]
-pub struct JobSettings {
+pub(super) struct JobSettings {
     /// The `Accept` header of the job's protocols.
-    pub accept: String,
+    pub(super) accept: String,
     /// Whether gzip is asked for.
-    pub compression: bool,
+    pub(super) compression: bool,
     /// Bytes of a body; 0 for the collector's own limit.
-    pub body_limit: usize,
+    pub(super) body_limit: usize,
     /// Waits before the first scrape of any target.
-    pub initial_offset: Duration,
+    pub(super) initial_offset: Duration,
     /// Scrapes once more when the collector stops.
-    pub scrape_on_shutdown: bool,
+    pub(super) scrape_on_shutdown: bool,
     /// Targets of the job that run now: above the limit, every scrape fails.
-    pub active_targets: AtomicU64,
+    pub(super) active_targets: AtomicU64,
     /// Shifts the phases of this collector against those of others.
-    pub seed: u64,
+    pub(super) seed: u64,
 }
 
 /// How a loop is ended.
 #[derive(Clone, Debug)]
-pub struct Stops {
+pub(super) struct Stops {
     /// The target is gone: its series end with stale markers.
-    pub gone: CancellationToken,
+    pub(super) gone: CancellationToken,
     /// The collector stops: no markers.
-    pub shutdown: CancellationToken,
+    pub(super) shutdown: CancellationToken,
 }
 
 /// Scrapes a target until one of `stops`.
-pub async fn run(
+pub(super) async fn run(
     mut scraper: TargetScraper,
     mut client: ScrapeClient,
     job: Arc<JobSettings>,
