@@ -31,6 +31,7 @@ extern crate alloc;
 
 pub mod detect;
 pub mod discovery;
+pub mod ecs;
 mod meta;
 pub mod object;
 pub mod store;
