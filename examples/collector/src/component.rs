@@ -53,8 +53,17 @@ pub trait Receiver: Send {
     async fn run(self: Box<Self>, sink: MetricSink, stop: CancellationToken) -> Result<(), ComponentError>;
 }
 
-/// A step of a pipeline. No I/O, no clock.
+/// A step of a pipeline. No I/O but at its start, no clock.
+#[async_trait]
 pub trait Processor: Send {
+    /// Asks what the step has to know of the outside before the first batch comes. Only a
+    /// running collector calls it; `check` and `replay` do without.
+    ///
+    /// An error stops the collector's start.
+    async fn start(&mut self) -> Result<(), ComponentError> {
+        Ok(())
+    }
+
     /// Takes a batch; what leaves is pushed to `out`.
     ///
     /// # Errors

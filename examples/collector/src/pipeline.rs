@@ -9,7 +9,7 @@ use otelpipe_core::batch::MetricBatch;
 use otelpipe_core::time::TimeNs;
 use tokio::sync::mpsc;
 
-use crate::component::Processor;
+use crate::component::{ComponentError, Processor};
 use crate::own_metrics::OwnMetrics;
 
 /// A processor with the id under which it was configured.
@@ -53,6 +53,19 @@ impl Chain {
     /// The stages, in order.
     pub fn stages(&self) -> impl Iterator<Item = &Stage> {
         self.stages.iter()
+    }
+
+    /// Starts all stages at once.
+    ///
+    /// # Errors
+    ///
+    /// A stage cannot start.
+    pub async fn start(&mut self) -> Result<(), ComponentError> {
+        let starts = self.stages.iter_mut().map(|stage| async {
+            let failed = |error| ComponentError(format!("failed to start processor {}: {error}", stage.id));
+            stage.processor.start().await.map_err(failed)
+        });
+        futures_util::future::try_join_all(starts).await.map(drop)
     }
 
     /// Sends a batch through all stages. What leaves the last one is pushed to `out`.

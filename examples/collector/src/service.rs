@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
 use otelpipe_core::batch::MetricBatch;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -119,7 +120,7 @@ fn found<'c>(
 
 async fn run_pipelines(
     receivers: Vec<(String, Box<dyn Receiver>, Vec<usize>)>,
-    pipelines: Vec<(String, Chain, Vec<usize>)>,
+    mut pipelines: Vec<(String, Chain, Vec<usize>)>,
     mut exporters: Vec<(String, Box<dyn Exporter>)>,
     extensions: &mut [(String, Box<dyn Extension>)],
     metrics: &Arc<OwnMetrics>,
@@ -135,6 +136,17 @@ async fn run_pipelines(
             }
             return Err(error);
         }
+    }
+    let starts = try_join_all(pipelines.iter_mut().map(|(_, chain, _)| chain.start()));
+    let started = tokio::select! {
+        started = starts => started.map(drop),
+        () = stop.cancelled() => Ok(()), // what follows ends at once
+    };
+    if let Err(error) = started {
+        for (_, exporter) in &mut exporters {
+            let _ = exporter.shutdown().await;
+        }
+        return Err(ComponentError(format!("cannot start pipelines: {error}")));
     }
     let mut exporter_tasks = JoinSet::new();
     let mut queues = Vec::new();

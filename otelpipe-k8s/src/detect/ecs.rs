@@ -157,7 +157,7 @@ mod tests {
                 {"DockerId": "pause", "Type": "CNI_PAUSE", "KnownStatus": "RUNNING", "LogDriver": "awslogs"},
                 {"DockerId": "other", "Type": "NORMAL", "KnownStatus": "RUNNING", "LogDriver": "fluentd"}]}"#,
         )
-        .unwrap()
+        .expect("valid JSON")
     }
 
     #[test]

@@ -40,6 +40,40 @@ pub fn is_eks_token(token: &str) -> bool {
         .is_some_and(|text| text.contains("oidc.eks."))
 }
 
+/// The cluster's name from the tags that EKS, or its users, give to nodes: key and value.
+///
+/// ```
+/// use otelpipe_k8s::detect::eks::cluster_name;
+///
+/// let tags = [("Name", "node"), ("kubernetes.io/cluster/demo", "owned")];
+/// let tags = tags.map(|(key, value)| (key.to_owned(), value.to_owned()));
+/// assert_eq!(cluster_name(&tags), Some("demo"));
+/// ```
+///
+/// Source: `internal/metadataproviders/aws/eks/metadata.go`.
+pub fn cluster_name(tags: &[(String, String)]) -> Option<&str> {
+    tags.iter().find_map(|(key, value)| match key.as_str() {
+        "aws:eks:cluster-name" | "eks:cluster-name" => Some(value.as_str()),
+        key => key.strip_prefix("kubernetes.io/cluster/"),
+    })
+}
+
+/// Region, zone and instance of a node from its provider id. The region is the zone
+/// without its last letter.
+///
+/// ```
+/// use otelpipe_k8s::detect::eks::place_of_node;
+///
+/// assert_eq!(place_of_node("aws:///us-west-2a/i-04"), Some(("us-west-2", "us-west-2a", "i-04")));
+/// assert_eq!(place_of_node("gce://project/us-west1-a/node"), None);
+/// ```
+pub fn place_of_node(provider_id: &str) -> Option<(&str, &str, &str)> {
+    let mut parts = provider_id.strip_prefix("aws://")?.split('/').skip(1);
+    let (zone, id) = (parts.next()?, parts.next()?);
+    let (last, _) = zone.char_indices().next_back()?;
+    (!id.is_empty()).then_some((zone.get(..last)?, zone, id))
+}
+
 fn decode_base64_url(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3 + 2);
     let (mut bits, mut held) = (0u32, 0u32);

@@ -50,6 +50,7 @@ pub struct Imds {
     endpoint: String,
     v1_allowed: bool,
     disabled: bool,
+    attempts: u32,
     session: Mutex<Option<Session>>,
 }
 
@@ -92,8 +93,16 @@ impl Imds {
             endpoint,
             v1_allowed: !env.is_true("AWS_EC2_METADATA_V1_DISABLED"),
             disabled: env.is_true("AWS_EC2_METADATA_DISABLED"),
+            attempts: ATTEMPTS,
             session: Mutex::new(None),
         })
+    }
+
+    /// Asks so often in all when a connection breaks or the service fails. Default: 3.
+    #[must_use]
+    pub fn with_attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts.max(1);
+        self
     }
 
     /// The text at `path`, such as `/latest/meta-data/instance-id`; `None` when there is none (404).
@@ -178,9 +187,9 @@ impl Imds {
         let mut attempt = 1;
         loop {
             match self.http.fetch(request.clone(), LIMITS).await {
-                Ok(answer) if answer.status().is_server_error() && attempt < ATTEMPTS => {}
+                Ok(answer) if answer.status().is_server_error() && attempt < self.attempts => {}
                 Ok(answer) => return Ok(answer),
-                Err(failure @ HttpError::Exchange { .. }) if attempt >= ATTEMPTS => {
+                Err(failure @ HttpError::Exchange { .. }) if attempt >= self.attempts => {
                     return Err(ImdsError::Unreachable(failure));
                 }
                 Err(HttpError::Exchange { .. }) => {}

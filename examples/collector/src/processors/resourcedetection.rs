@@ -1,29 +1,47 @@
 //! `resourcedetection`: facts about where the collector runs, set on every resource.
 //!
-//! The `env` detector reads `OTEL_RESOURCE_ATTRIBUTES`. Other detectors are accepted and
-//! not built in yet: each is named in a warning, as a detector that finds nothing.
+//! The environment variable is read when the processor is built, so `check` and `replay`
+//! know it; everybody else is asked when the collector starts, all at once and within
+//! `timeout`. A detector that fails is a warning, unless the gate
+//! `processor.resourcedetection.propagateerrors` is on.
 
+use std::time::Duration;
+
+use async_trait::async_trait;
 use otelpipe_core::attributes::Attributes;
 use otelpipe_core::batch::MetricBatch;
 use otelpipe_core::time::TimeNs;
+use otelpipe_k8s::detect::env;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
 use crate::component::{BuildContext, ComponentError, Processor};
-use crate::config::{ComponentId, GoDuration, Leniency, Node, Problems, decode};
+use crate::config::{ComponentId, GoDuration, Leniency, Node, Problems, decode, suggest};
+use crate::detect::{
+    Detector, Finding, Known, Surroundings, Switches, detect_all, ec2, ecs, eks, merge, system,
+};
 
+/// The settings, as users write them.
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Config {
+    /// Names of detectors; of equal attributes that of the first one counts. Default: `env`.
     detectors: Vec<String>,
+    /// Whether what is found replaces attributes that the data have. Default: true.
     r#override: bool,
-    timeout: Option<GoDuration>,
+    /// Limit for all detectors together. Default: 5 s.
+    timeout: GoDuration,
+    /// How often they are asked again; 0 means never. Default: 0.
+    refresh_interval: GoDuration,
+    /// A metadata service that is missing is an error. Default: false.
+    fail_on_missing_metadata: bool,
+    /// What to keep of what was found. Default: all. Collectors before 0.142 only.
     attributes: Vec<String>,
-    refresh_interval: Option<GoDuration>,
-    ec2: Option<IgnoredAny>,
-    ecs: Option<IgnoredAny>,
-    eks: Option<IgnoredAny>,
-    system: Option<IgnoredAny>,
+    ec2: Option<ec2::Keys>,
+    ecs: Option<ecs::Config>,
+    eks: Option<eks::Config>,
+    system: Option<system::Config>,
 }
 
 impl Default for Config {
@@ -31,9 +49,10 @@ impl Default for Config {
         Self {
             detectors: vec!["env".into()],
             r#override: true,
-            timeout: None,
+            timeout: GoDuration::new(TIMEOUT),
+            refresh_interval: GoDuration::default(),
+            fail_on_missing_metadata: false,
             attributes: Vec::new(),
-            refresh_interval: None,
             ec2: None,
             ecs: None,
             eks: None,
@@ -42,92 +61,233 @@ impl Default for Config {
     }
 }
 
-/// Reads the settings, detects and makes the processor.
+/// Reads the settings and makes the processor. Asks nobody.
 pub fn build(
     id: &ComponentId,
     node: &Node,
     cx: &BuildContext,
     problems: &mut Problems,
 ) -> Option<Box<dyn Processor>> {
-    let config = decode::<Config>(node, &format!("processors::{id}"), Leniency::Strict, problems)?;
-    let mut found = Attributes::new();
-    for (at, detector) in config.detectors.iter().enumerate() {
-        if detector == "env" {
-            let text = cx.env.first(&["OTEL_RESOURCE_ATTRIBUTES", "OTEL_RESOURCE"]).unwrap_or_default();
-            match parse_env(text) {
-                // Detectors named first win.
-                Ok(pairs) => {
-                    for (key, value) in pairs {
-                        if found.get(&key).is_none() {
-                            found.insert(key, value);
-                        }
-                    }
+    let (others, own) = node.split(&[CLIENT_KEYS, ELSEWHERE, &["env"]].concat());
+    let config = decode::<Config>(&own, &format!("processors::{id}"), Leniency::Strict, problems)?;
+    for (key, _) in others.entries().iter().filter(|(key, _)| CLIENT_KEYS.contains(&key.text.as_str())) {
+        let message =
+            "this setting is accepted, but has no effect in otelpipe: metadata services are asked directly";
+        problems.warning_at(node, &key.text, message, None);
+    }
+    let timeout = match *config.timeout {
+        Duration::ZERO => {
+            let message = "a timeout of 0 leaves detectors no time: otelpipe takes 5s";
+            problems.warning_at(node, "timeout", message, Some("write `timeout: 5s`".into()));
+            TIMEOUT
+        }
+        timeout => timeout,
+    };
+    let strict = cx.gate("processor.resourcedetection.propagateerrors");
+    let interval = *config.refresh_interval;
+    let mut reader = Reader { node, cx, strict, problems, failed: false };
+    let names = config.detectors.clone();
+    let allowed = config.attributes.clone();
+    let overrides = config.r#override;
+    let detectors = reader.detectors(&names, config);
+    if reader.failed {
+        return None;
+    }
+    let asking = Asking {
+        id: id.to_string(),
+        detectors,
+        around: Surroundings::new(cx.env.clone()),
+        timeout,
+        allowed,
+        strict,
+    };
+    let found = asking.merged(asking.detectors.iter().map(|detector| match detector {
+        Detector::Env(found) => found,
+        _ => const { &Attributes::new() },
+    }));
+    let (sender, found) = watch::channel(found);
+    let asking = Some((asking, sender));
+    Some(Box::new(Detected { found, overrides, asking, interval, refresh: None }))
+}
+
+/// Reads the parts of the settings that have rules of their own.
+struct Reader<'a> {
+    node: &'a Node,
+    cx: &'a BuildContext,
+    strict: bool,
+    problems: &'a mut Problems,
+    failed: bool,
+}
+
+impl Reader<'_> {
+    fn detectors(&mut self, names: &[String], config: Config) -> Vec<Detector> {
+        let Config { ec2, ecs, eks, system, fail_on_missing_metadata, .. } = config;
+        let (mut ec2, ecs) = (ec2.unwrap_or_default(), ecs.unwrap_or_default());
+        let (eks, system) = (eks.unwrap_or_default(), system.unwrap_or_default());
+        ec2.fail_on_missing_metadata |= fail_on_missing_metadata;
+        self.check("ec2", &ec2.resource_attributes, ec2::Config::KNOWN);
+        self.check("ecs", &ecs.resource_attributes, ecs::Config::KNOWN);
+        self.check("eks", &eks.resource_attributes, eks::Config::KNOWN);
+        self.check("system", &system.resource_attributes, system::Config::KNOWN);
+        let ec2 = ec2::Config::new(ec2)
+            .map_err(|(path, message)| self.error(&format!("ec2.{path}"), message, None));
+        let mut detectors = Vec::new();
+        for (at, name) in names.iter().enumerate() {
+            let path = format!("detectors[{at}]");
+            detectors.extend(match name.trim() {
+                "env" => Some(Detector::Env(self.environment(&path))),
+                "system" => Some(Detector::System(system.clone())),
+                "ec2" => ec2.clone().ok().map(Detector::Ec2),
+                "ecs" => Some(Detector::Ecs(ecs.clone())),
+                "eks" => Some(Detector::Eks(eks.clone())),
+                name => {
+                    self.refuse(&path, name);
+                    None
                 }
-                Err(reason) => problems.warning_at(node, &format!("detectors[{at}]"), reason, None),
+            });
+        }
+        detectors
+    }
+
+    fn environment(&mut self, path: &str) -> Attributes {
+        let text = |name| self.cx.env.get(name).filter(|text| !text.trim().is_empty());
+        let variables = ["OTEL_RESOURCE_ATTRIBUTES", "OTEL_RESOURCE"];
+        let Some((variable, text)) = variables.iter().find_map(|name| Some((*name, text(name)?))) else {
+            return Attributes::new();
+        };
+        match env::parse(text) {
+            Ok(found) => found,
+            Err(failure) => {
+                let message = format!("the detector env takes nothing of {variable}: {failure}");
+                let fix =
+                    format!("write {variable}=key=value,key=value with blanks as %20 and commas as %2C");
+                match self.strict {
+                    true => self.error(path, message, Some(fix)),
+                    false => self.problems.warning_at(self.node, path, message, Some(fix)),
+                }
+                Attributes::new()
             }
-        } else {
-            let message = format!("the detector {detector} is not built into this version and finds nothing");
-            let fix = "set what it would find in OTEL_RESOURCE_ATTRIBUTES: cloud.provider=aws,…";
-            problems.warning_at(node, &format!("detectors[{at}]"), message, Some(fix.into()));
         }
     }
-    if !config.attributes.is_empty() {
-        found.retain(|key, _| config.attributes.iter().any(|kept| kept == key));
+
+    fn refuse(&mut self, path: &str, name: &str) {
+        if ELSEWHERE.contains(&name) {
+            let message = format!("otelpipe has no detector {name}: it finds nothing");
+            let fix = "set what it would find in OTEL_RESOURCE_ATTRIBUTES, or take it out";
+            self.problems.warning_at(self.node, path, message, Some(fix.into()));
+        } else {
+            let fix = suggest::fix(name, &["env", "system", "ec2", "ecs", "eks"], "the detectors");
+            self.error(path, format!("invalid detector key: {name}"), fix);
+        }
     }
-    let _ = (config.timeout, config.refresh_interval, config.ec2, config.ecs, config.eks, config.system);
-    Some(Box::new(Detected { found, overrides: config.r#override }))
+
+    fn check(&mut self, detector: &str, switches: &Switches, known: &[Known]) {
+        for (name, fix) in switches.unknown(known) {
+            let message = format!("the detector {detector} has no attribute {name}");
+            self.error(&format!("{detector}.resource_attributes.{name}"), message, fix);
+        }
+    }
+
+    fn error(&mut self, path: &str, message: String, fix: Option<String>) {
+        self.problems.error_at(self.node, path, message, fix);
+        self.failed = true;
+    }
 }
 
-/// `key=value` pairs, parted by commas; values are percent-encoded.
-fn parse_env(text: &str) -> Result<Vec<(String, String)>, String> {
-    let pieces = text.split(',').map(str::trim).filter(|piece| !piece.is_empty());
-    pieces
-        .map(|piece| {
-            let (key, value) = piece
-                .split_once('=')
-                .ok_or_else(|| format!("OTEL_RESOURCE_ATTRIBUTES: {piece:?} is no key=value"))?;
-            Ok((key.trim().to_owned(), decode_percent(value.trim())?))
-        })
-        .collect()
+/// What is asked, and what of the answers is kept.
+struct Asking {
+    id: String,
+    detectors: Vec<Detector>,
+    around: Surroundings,
+    timeout: Duration,
+    allowed: Vec<String>,
+    strict: bool,
 }
 
-fn decode_percent(text: &str) -> Result<String, String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let digits =
-                    [rest.next(), rest.next()].map(|digit| digit.and_then(|d| char::from(d).to_digit(16)));
-                let [Some(high), Some(low)] = digits else {
-                    return Err(format!(
-                        "OTEL_RESOURCE_ATTRIBUTES: {text:?} has a % without two hexadecimal digits"
-                    ));
-                };
-                u8::try_from(high * 16 + low).expect("two hexadecimal digits fit a byte")
+impl Asking {
+    /// Asks all detectors; `last` holds what each found before, and stays where one fails.
+    async fn ask(&self, last: &mut Vec<Attributes>) -> Result<Attributes, ComponentError> {
+        let findings = detect_all(&self.detectors, &self.around, self.timeout).await;
+        last.resize(findings.len(), Attributes::new());
+        for ((detector, Finding { attributes, failure, .. }), last) in
+            self.detectors.iter().zip(findings).zip(last.iter_mut())
+        {
+            let Some(failure) = failure else {
+                *last = attributes;
+                continue;
+            };
+            let name = detector.name();
+            if self.strict {
+                return Err(ComponentError(format!("failed to detect resource: {name}: {failure}")));
             }
-            other => other,
-        });
+            if last.is_empty() {
+                *last = attributes;
+            }
+            tracing::warn!(
+                processor = self.id,
+                detector = name,
+                "Resource detection failed, what it should find is missing: {failure}. Mend the cause, take {name} \
+                 out of `detectors`, or set the attributes in OTEL_RESOURCE_ATTRIBUTES"
+            );
+        }
+        Ok(self.merged(last.iter()))
     }
-    String::from_utf8(bytes).map_err(|_| format!("OTEL_RESOURCE_ATTRIBUTES: {text:?} is not UTF-8"))
+
+    fn merged<'a>(&self, findings: impl Iterator<Item = &'a Attributes>) -> Attributes {
+        let mut found = merge(findings);
+        if !self.allowed.is_empty() {
+            found.retain(|key, _| self.allowed.iter().any(|kept| kept == key));
+        }
+        found
+    }
 }
 
 struct Detected {
-    found: Attributes,
+    found: watch::Receiver<Attributes>,
     overrides: bool,
+    /// Taken by the start.
+    asking: Option<(Asking, watch::Sender<Attributes>)>,
+    /// 0: ask once.
+    interval: Duration,
+    refresh: Option<AbortHandle>,
 }
 
+#[async_trait]
 impl Processor for Detected {
+    async fn start(&mut self) -> Result<(), ComponentError> {
+        let Some((asking, sender)) = self.asking.take() else { return Ok(()) };
+        let mut last = Vec::new();
+        let found = asking.ask(&mut last).await?;
+        tracing::info!(processor = asking.id, attributes = %Listed(&found), "detected resource information");
+        sender.send_replace(found);
+        if !self.interval.is_zero() {
+            let interval = self.interval;
+            let task = tokio::spawn(async move {
+                loop {
+                    tokio::time::sleep(interval).await;
+                    match asking.ask(&mut last).await {
+                        Ok(found) => drop(sender.send_replace(found)),
+                        Err(failure) => {
+                            tracing::warn!(processor = asking.id, "what was found before stays: {failure}");
+                        }
+                    }
+                }
+            });
+            self.refresh = Some(task.abort_handle());
+        }
+        Ok(())
+    }
+
     fn consume(
         &mut self,
         mut batch: MetricBatch,
         _now_ns: TimeNs,
         out: &mut Vec<MetricBatch>,
     ) -> Result<(), ComponentError> {
+        let found = self.found.borrow();
         for resource in &mut batch.resources {
             let attributes = &mut resource.resource.attributes;
-            for (key, value) in &self.found {
+            for (key, value) in &*found {
                 if self.overrides || attributes.get(key).is_none() {
                     attributes.insert(key.clone(), value.clone());
                 }
@@ -138,16 +298,445 @@ impl Processor for Detected {
     }
 }
 
+impl Drop for Detected {
+    fn drop(&mut self) {
+        if let Some(task) = &self.refresh {
+            task.abort();
+        }
+    }
+}
+
+/// Attributes as a log line shows them.
+struct Listed<'a>(&'a Attributes);
+
+impl core::fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        for (at, (key, value)) in self.0.iter().enumerate() {
+            let comma = if at == 0 { "" } else { ", " };
+            match value.as_str() {
+                Some(text) => write!(f, "{comma}{key}={text}")?,
+                None => write!(f, "{comma}{key}={value:?}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Settings of the HTTP client that upstream gives to detectors.
+const CLIENT_KEYS: &[&str] = &[
+    "auth",
+    "compression",
+    "compression_params",
+    "cookies",
+    "disable_keep_alives",
+    "endpoint",
+    "force_attempt_http2",
+    "headers",
+    "http2_ping_timeout",
+    "http2_read_idle_timeout",
+    "idle_conn_timeout",
+    "max_conns_per_host",
+    "max_idle_conns",
+    "max_idle_conns_per_host",
+    "middlewares",
+    "proxy_url",
+    "read_buffer_size",
+    "tls",
+    "write_buffer_size",
+];
+
+/// Detectors, and their settings, that upstream has and otelpipe has not.
+const ELSEWHERE: &[&str] = &[
+    "akamai",
+    "aks",
+    "alibaba_ecs",
+    "azure",
+    "azurecontainerapps",
+    "consul",
+    "digitalocean",
+    "docker",
+    "dynatrace",
+    "elastic_beanstalk",
+    "elasticbeanstalk",
+    "gce",
+    "gcp",
+    "gke",
+    "heroku",
+    "hetzner",
+    "ibmcloud_classic",
+    "ibmcloud_vpc",
+    "k8s_api",
+    "k8snode",
+    "kubeadm",
+    "lambda",
+    "nova",
+    "openshift",
+    "openstack",
+    "oraclecloud",
+    "scaleway",
+    "tencent_cvm",
+    "upcloud",
+    "vultr",
+];
+
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use otelpipe_core::batch::ResourceMetrics;
+    use otelpipe_core::resource::Resource;
+
     use super::*;
+    use crate::config::yaml;
+    use crate::env::Env;
+    use crate::test_server::{Reply, Seen, TestServer, dead_url};
+
+    /// Builds the processor from YAML; messages are `path: text`.
+    fn built(yaml: &str, env: &Env, gates: &[&str]) -> (Option<Box<dyn Processor>>, Vec<String>) {
+        let mut problems = Problems::new();
+        let node = yaml::parse(yaml, &Arc::from("c.yaml"), &mut problems).expect("valid YAML");
+        let mut cx = crate::commands::run::context(env, crate::gates::defaults());
+        let gates = cx.gates.iter().cloned().chain(gates.iter().map(|gate| (*gate).to_owned()));
+        cx.gates = Arc::new(gates.collect());
+        let id = ComponentId::parse("resourcedetection").expect("a valid id");
+        let processor = build(&id, &node, &cx, &mut problems);
+        let cut = |path: &str| path.trim_start_matches("processors::resourcedetection").to_owned();
+        let messages = problems.iter().map(|p| format!("{}: {}", cut(&p.path), p.message));
+        (processor, messages.collect())
+    }
+
+    fn pass(processor: &mut dyn Processor, attributes: &[(&str, &str)]) -> Vec<(String, String)> {
+        let attributes = attributes.iter().copied().collect();
+        let resource = Resource { attributes, ..Resource::default() };
+        let batch =
+            MetricBatch { resources: vec![ResourceMetrics { resource, ..ResourceMetrics::default() }] };
+        let mut out = Vec::new();
+        processor.consume(batch, 0, &mut out).expect("nothing is refused");
+        let found = &out[0].resources[0].resource.attributes;
+        let text = |value: &otelpipe_core::value::AttributeValue| {
+            value.as_str().map_or_else(|| format!("{value:?}"), str::to_owned)
+        };
+        let mut pairs: Vec<_> = found.iter().map(|(key, value)| (key.to_string(), text(value))).collect();
+        pairs.sort();
+        pairs
+    }
+
+    fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
+        let mut expected: Vec<_> =
+            expected.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        expected.sort();
+        expected
+    }
+
+    /// What a started processor makes of these attributes.
+    async fn detected(yaml: &str, env: &Env, attributes: &[(&str, &str)]) -> Vec<(String, String)> {
+        let (processor, messages) = built(yaml, env, &[]);
+        assert_eq!(messages, Vec::<String>::new());
+        let mut processor = processor.expect("the settings are valid");
+        processor.start().await.expect("a failing detector does not stop the start");
+        pass(&mut *processor, attributes)
+    }
+
+    fn env(pairs: &[(&str, &str)]) -> Env {
+        pairs.iter().copied().collect()
+    }
+
+    const EKS: [(&str, &str); 2] = [
+        ("KUBERNETES_SERVICE_HOST", "10.0.0.1"),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/secrets/eks.amazonaws.com/serviceaccount/token"),
+    ];
+
+    #[tokio::test]
+    async fn detectors_named_first_win_as_in_case_e9() {
+        let mut variables = EKS.to_vec();
+        variables.push(("OTEL_RESOURCE_ATTRIBUTES", "cloud.provider=x"));
+        let found = detected("detectors: [env, eks]", &env(&variables), &[]).await;
+        assert_eq!(found, pairs(&[("cloud.provider", "x"), ("cloud.platform", "aws_eks")]));
+        let found = detected("detectors: [' eks ', env]", &env(&variables), &[]).await;
+        assert_eq!(found, pairs(&[("cloud.provider", "aws"), ("cloud.platform", "aws_eks")]));
+    }
+
+    #[tokio::test]
+    async fn override_decides_who_wins_as_in_case_e10() {
+        let variables = env(&[("OTEL_RESOURCE_ATTRIBUTES", "a=new,b=1")]);
+        let found = detected("", &variables, &[("a", "old")]).await;
+        assert_eq!(found, pairs(&[("a", "new"), ("b", "1")]));
+        let found = detected("override: false", &variables, &[("a", "old")]).await;
+        assert_eq!(found, pairs(&[("a", "old"), ("b", "1")]));
+    }
+
+    #[tokio::test]
+    async fn the_old_allow_list_keeps_what_the_data_had_as_in_case_e11() {
+        let variables = env(&[("OTEL_RESOURCE_ATTRIBUTES", "a=1,cloud.region=eu")]);
+        let found = detected("attributes: [cloud.region]", &variables, &[("z", "1")]).await;
+        assert_eq!(found, pairs(&[("z", "1"), ("cloud.region", "eu")]));
+    }
 
     #[test]
-    fn pairs_of_the_environment_are_decoded() {
-        let pairs = parse_env("ClusterName=demo, team=a+b,path=%2Fx").unwrap();
-        let want = [("ClusterName", "demo"), ("team", "a b"), ("path", "/x")];
-        assert_eq!(pairs, want.map(|(key, value)| (key.to_owned(), value.to_owned())));
-        assert!(parse_env("novalue").unwrap_err().contains("novalue"));
-        assert!(parse_env("a=%2").unwrap_err().contains("hexadecimal"));
+    fn the_second_variable_counts_only_if_the_first_is_blank_as_in_case_e8() {
+        type Pairs = &'static [(&'static str, &'static str)];
+        let cases: [(Pairs, Pairs); 3] = [
+            (&[("OTEL_RESOURCE_ATTRIBUTES", " "), ("OTEL_RESOURCE", "x=1")], &[("x", "1")]),
+            (&[("OTEL_RESOURCE_ATTRIBUTES", "y=2"), ("OTEL_RESOURCE", "x=1")], &[("y", "2")]),
+            (&[], &[]),
+        ];
+        for (variables, expected) in cases {
+            let (processor, messages) = built("", &env(variables), &[]);
+            assert_eq!(messages, Vec::<String>::new());
+            // Without a start, as in `replay`.
+            assert_eq!(pass(&mut *processor.expect("valid"), &[]), pairs(expected));
+        }
+    }
+
+    #[test]
+    fn unknown_detectors_are_errors_and_those_of_others_warnings_as_in_case_e12() {
+        let (processor, messages) = built("detectors: [env, nope]", &Env::default(), &[]);
+        assert!(processor.is_none());
+        assert_eq!(messages, ["::detectors[1]: invalid detector key: nope"]);
+        let (processor, messages) = built("{detectors: [env, gcp], gcp: {}, env: {}}", &Env::default(), &[]);
+        assert!(processor.is_some());
+        assert_eq!(messages, ["::detectors[1]: otelpipe has no detector gcp: it finds nothing"]);
+    }
+
+    #[test]
+    fn mistakes_in_the_settings_point_to_their_place() {
+        let cases = [
+            ("ec2: {tags: ['^a', '(']}", "::ec2.tags[1]: failed creating detector type \"ec2\": "),
+            (
+                "eks: {resource_attributes: {k8s.cluster.nam: {enabled: true}}}",
+                "::eks.resource_attributes.k8s.cluster.nam: the detector eks has no attribute k8s.cluster.nam",
+            ),
+            ("system: {hostname_sources: [dns, nis]}", "::system::hostname_sources[1]: "),
+            ("nonsense: 1", ": unknown key `nonsense`"),
+        ];
+        for (yaml, message) in cases {
+            let (_, messages) = built(yaml, &Env::default(), &[]);
+            assert!(messages.len() == 1 && messages[0].starts_with(message), "{yaml}: {messages:?}");
+        }
+        let (processor, messages) = built("{timeout: 0s, tls: {insecure: true}}", &Env::default(), &[]);
+        assert!(processor.is_some());
+        assert_eq!(messages.len(), 2, "{messages:?}");
+    }
+
+    #[tokio::test]
+    async fn a_broken_variable_is_a_warning_and_with_the_gate_an_error_as_in_case_e14() {
+        let variables = env(&[("OTEL_RESOURCE_ATTRIBUTES", "a=1,b"), ("HOSTNAME", "h")]);
+        let yaml = "{detectors: [env, system], system: {hostname_sources: [os]}}";
+        let (processor, messages) = built(yaml, &variables, &[]);
+        assert_eq!(
+            messages,
+            [
+                "::detectors[0]: the detector env takes nothing of OTEL_RESOURCE_ATTRIBUTES: no key=value at \"b\""
+            ]
+        );
+        let mut processor = processor.expect("it is a warning");
+        processor.start().await.expect("it is a warning");
+        let found = pass(&mut *processor, &[]);
+        assert_eq!(found.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), ["host.name", "os.type"]);
+        let (processor, _) = built(yaml, &variables, &["processor.resourcedetection.propagateerrors"]);
+        assert!(processor.is_none());
+    }
+
+    /// Answers of the metadata endpoint of a task.
+    fn task(seen: &Seen) -> Reply {
+        match seen.path.as_str() {
+            "/v4/id/task" => Reply::Status(
+                200,
+                r#"{"Cluster": "demo", "TaskARN": "arn:aws:ecs:eu-west-1:111122223333:task/demo/0123",
+                    "Family": "app", "Revision": "7", "LaunchType": "FARGATE"}"#
+                    .into(),
+            ),
+            "/v4/id" => Reply::Status(200, r#"{"DockerId": "me"}"#.into()),
+            _ => Reply::Status(404, String::new()),
+        }
+    }
+
+    #[tokio::test]
+    async fn ecs_gives_the_task_and_outside_of_ecs_nothing_as_in_case_e13() {
+        let server = TestServer::start(task).await;
+        let endpoint = format!("{}/v4/id", server.url());
+        let inside =
+            env(&[("ECS_CONTAINER_METADATA_URI_V4", &endpoint), ("OTEL_RESOURCE_ATTRIBUTES", "a=1")]);
+        let yaml =
+            "{detectors: [env, ecs], ecs: {resource_attributes: {cloud.account.id: {enabled: false}}}}";
+        let found = detected(yaml, &inside, &[]).await;
+        let expected = [
+            ("a", "1"),
+            ("aws.ecs.cluster.arn", "arn:aws:ecs:eu-west-1:111122223333:cluster/demo"),
+            ("aws.ecs.launchtype", "fargate"),
+            ("aws.ecs.task.arn", "arn:aws:ecs:eu-west-1:111122223333:task/demo/0123"),
+            ("aws.ecs.task.family", "app"),
+            ("aws.ecs.task.id", "0123"),
+            ("aws.ecs.task.revision", "7"),
+            ("cloud.platform", "aws_ecs"),
+            ("cloud.provider", "aws"),
+            ("cloud.region", "eu-west-1"),
+        ];
+        assert_eq!(found, pairs(&expected));
+        let outside = env(&[("OTEL_RESOURCE_ATTRIBUTES", "a=1")]);
+        assert_eq!(detected("detectors: [env, ecs]", &outside, &[]).await, pairs(&[("a", "1")]));
+    }
+
+    /// Answers of an instance's metadata service, version 2, and of the API of EC2.
+    fn instance(seen: &Seen) -> Reply {
+        let authorized = seen.header("x-aws-ec2-metadata-token") == "t";
+        let text = match seen.path.as_str() {
+            "/latest/api/token" => "t",
+            "/" if seen
+                .body
+                .starts_with(b"Action=DescribeTags&Filter.1.Name=resource-id&Filter.1.Value.1=i-1&") =>
+            {
+                "<item><key>team</key><value>a</value></item><item><key>other</key><value>b</value></item>"
+            }
+            "/" if seen.body.starts_with(b"Action=DescribeInstances&InstanceId.1=i-1&") => {
+                "<ownerId>1</ownerId><privateDnsName>ip-1</privateDnsName><instanceType>m</instanceType>\
+                 <item><key>kubernetes.io/cluster/demo</key><value>owned</value></item>"
+            }
+            _ if !authorized => return Reply::Status(401, String::new()),
+            "/latest/dynamic/instance-identity/document" => {
+                r#"{"region": "eu-west-1", "availabilityZone": "eu-west-1a", "accountId": "111122223333",
+                    "instanceId": "i-1", "imageId": "ami-1", "instanceType": "m5.large"}"#
+            }
+            "/latest/meta-data/hostname" => "ip-10-0-0-1",
+            "/latest/meta-data/tags/instance" => "team\nstage",
+            "/latest/meta-data/tags/instance/team" => "a",
+            "/latest/meta-data/tags/instance/stage" => "prod",
+            _ => return Reply::Status(404, String::new()),
+        };
+        Reply::Status(200, text.into())
+    }
+
+    const INSTANCE: [(&str, &str); 9] = [
+        ("cloud.provider", "aws"),
+        ("cloud.platform", "aws_ec2"),
+        ("cloud.region", "eu-west-1"),
+        ("cloud.account.id", "111122223333"),
+        ("cloud.availability_zone", "eu-west-1a"),
+        ("host.id", "i-1"),
+        ("host.image.id", "ami-1"),
+        ("host.type", "m5.large"),
+        ("host.name", "ip-10-0-0-1"),
+    ];
+
+    fn aws(server: &TestServer) -> Env {
+        let url = server.url();
+        env(&[
+            ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &url),
+            ("AWS_ENDPOINT_URL_EC2", &url),
+            ("AWS_ACCESS_KEY_ID", "AKID"),
+            ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ])
+    }
+
+    #[tokio::test]
+    async fn ec2_gives_the_instance_and_the_tags_that_match() {
+        let server = TestServer::start(instance).await;
+        let around = aws(&server);
+        assert_eq!(detected("detectors: [ec2]", &around, &[]).await, pairs(&INSTANCE));
+        let with = |tags: &[(&'static str, &'static str)]| pairs(&[&INSTANCE, tags].concat());
+        let found = detected("{detectors: [ec2], ec2: {tags: [te]}}", &around, &[]).await;
+        assert_eq!(found, with(&[("ec2.tag.team", "a")]));
+        let found =
+            detected("{detectors: [ec2], ec2: {tags: ['.'], tags_from_imds: true}}", &around, &[]).await;
+        assert_eq!(found, with(&[("ec2.tag.team", "a"), ("ec2.tag.stage", "prod")]));
+    }
+
+    #[tokio::test]
+    async fn without_a_metadata_service_ec2_finds_nothing_unless_it_must() {
+        let around = env(&[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &dead_url().await)]);
+        assert_eq!(detected("detectors: [ec2]", &around, &[]).await, pairs(&[]));
+        let yaml = "{detectors: [ec2], timeout: 100ms, ec2: {fail_on_missing_metadata: true}}";
+        assert_eq!(detected(yaml, &around, &[]).await, pairs(&[]));
+        let (processor, _) = built(yaml, &around, &["processor.resourcedetection.propagateerrors"]);
+        let failure = processor.expect("valid").start().await.unwrap_err().to_string();
+        assert!(failure.starts_with("failed to detect resource: ec2: no EC2 metadata service"), "{failure}");
+    }
+
+    #[tokio::test]
+    async fn a_hanging_service_costs_no_more_than_the_timeout_and_the_others_count() {
+        let server = TestServer::start(|_: &Seen| Reply::Hang).await;
+        let around = aws(&server).with([
+            ("ECS_CONTAINER_METADATA_URI_V4", server.url()),
+            ("OTEL_RESOURCE_ATTRIBUTES", "a=1".into()),
+        ]);
+        let found = detected("{detectors: [ec2, ecs, env], timeout: 50ms}", &around, &[]).await;
+        assert_eq!(found, pairs(&[("a", "1")]));
+    }
+
+    #[tokio::test]
+    async fn eks_asks_for_details_only_where_they_are_wanted() {
+        let server = TestServer::start(instance).await;
+        let around = aws(&server).with(EKS);
+        let usual = pairs(&[("cloud.provider", "aws"), ("cloud.platform", "aws_eks")]);
+        assert_eq!(detected("detectors: [eks]", &around, &[]).await, usual);
+        assert!(server.seen().is_empty());
+        let yaml = "{detectors: [eks], eks: {resource_attributes: {k8s.cluster.name: {enabled: true}, \
+                    host.id: {enabled: true}, cloud.platform: {enabled: false}}}}";
+        let found = detected(yaml, &around, &[]).await;
+        assert_eq!(
+            found,
+            pairs(&[("cloud.provider", "aws"), ("host.id", "i-1"), ("k8s.cluster.name", "demo")])
+        );
+    }
+
+    #[tokio::test]
+    async fn on_fargate_without_details_the_rest_is_kept_with_a_warning() {
+        let around = env(&[("AWS_EC2_METADATA_DISABLED", "true")]).with(EKS);
+        let yaml =
+            "{detectors: [eks], timeout: 100ms, eks: {resource_attributes: {host.id: {enabled: true}}}}";
+        let usual = pairs(&[("cloud.provider", "aws"), ("cloud.platform", "aws_eks")]);
+        assert_eq!(detected(yaml, &around, &[]).await, usual);
+        let (processor, _) = built(yaml, &around, &["processor.resourcedetection.propagateerrors"]);
+        let failure = processor.expect("valid").start().await.unwrap_err().to_string();
+        let start = "failed to detect resource: eks: can't get K8s Instance Metadata; node name is empty: ";
+        assert!(failure.starts_with(start), "{failure}");
+    }
+
+    #[tokio::test]
+    async fn a_failing_service_is_asked_again() {
+        let asked = Arc::new(Mutex::new(0));
+        let count = Arc::clone(&asked);
+        let server = TestServer::start(move |seen: &Seen| {
+            *count.lock().unwrap() += 1;
+            let first = *count.lock().unwrap() == 1;
+            if first { Reply::Status(500, String::new()) } else { task(seen) }
+        })
+        .await;
+        let around = env(&[("ECS_CONTAINER_METADATA_URI_V4", &format!("{}/v4/id", server.url()))]);
+        let found = detected("detectors: [ecs]", &around, &[]).await;
+        assert!(found.contains(&("aws.ecs.task.id".to_owned(), "0123".to_owned())), "{found:?}");
+        assert_eq!(*asked.lock().unwrap(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_refresh_takes_what_is_new_and_keeps_what_was_found_when_it_fails() {
+        let family = Arc::new(Mutex::new("one"));
+        let current = Arc::clone(&family);
+        let server = TestServer::start(move |seen: &Seen| match *current.lock().unwrap() {
+            "down" => Reply::Status(500, String::new()),
+            family if seen.path == "/task" => Reply::Status(200, format!(r#"{{"Family": "{family}"}}"#)),
+            _ => Reply::Status(200, "{}".into()),
+        })
+        .await;
+        let around = env(&[("ECS_CONTAINER_METADATA_URI_V4", &server.url())]);
+        let yaml =
+            "{detectors: [ecs], attributes: [aws.ecs.task.family], refresh_interval: 10ms, timeout: 50ms}";
+        let (processor, _) = built(yaml, &around, &[]);
+        let mut processor = processor.expect("valid");
+        processor.start().await.expect("it answers");
+        let family_is = |found: Vec<(String, String)>, name| found == pairs(&[("aws.ecs.task.family", name)]);
+        assert!(family_is(pass(&mut *processor, &[]), "one"));
+        *family.lock().unwrap() = "two";
+        while !family_is(pass(&mut *processor, &[]), "two") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        *family.lock().unwrap() = "down";
+        let before = server.seen().len();
+        while server.seen().len() < before + 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(family_is(pass(&mut *processor, &[]), "two"));
     }
 }
