@@ -61,6 +61,22 @@ impl AttributeValue {
     pub fn str_or_empty(&self) -> &str {
         self.as_str().unwrap_or_default()
     }
+
+    /// Appends the value as text: a string as it is, numbers and truths as JSON spells
+    /// them, bytes as base64, lists and maps as JSON with sorted keys, no value as nothing.
+    ///
+    /// ```
+    /// use otelpipe_core::value::AttributeValue;
+    ///
+    /// let mut out = String::new();
+    /// AttributeValue::Double(1e-7).write_text(&mut out);
+    /// assert_eq!(out, "1e-7");
+    /// ```
+    ///
+    /// Source: collector `pdata/pcommon/value.go`, `AsString`.
+    pub fn write_text(&self, out: &mut String) {
+        crate::attribute_rules::write_any(self, out);
+    }
 }
 
 impl From<&str> for AttributeValue {

@@ -20,6 +20,7 @@
 extern crate alloc;
 
 pub mod family;
+pub mod normalize;
 pub mod scrape;
 pub mod start_time;
 pub mod text;

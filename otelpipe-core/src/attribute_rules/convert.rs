@@ -65,17 +65,26 @@ fn double(value: &AttributeValue) -> Option<f64> {
     }
 }
 
-/// The text of any value: numbers and truths as JSON spells them, lists and maps as JSON.
+/// The text of any value, see [`AttributeValue::write_text`].
 fn text(value: &AttributeValue) -> SharedStr {
     match value {
         AttributeValue::String(text) => text.clone(),
-        AttributeValue::Empty => SharedStr::EMPTY,
-        AttributeValue::Bytes(bytes) => base64(bytes).into(),
         other => {
             let mut out = String::new();
-            write_value(other, &mut out);
+            write_any(other, &mut out);
             out.into()
         }
+    }
+}
+
+/// Appends the text of any value: numbers and truths as JSON spells them, lists and maps
+/// as JSON, bytes as base64.
+pub(crate) fn write_any(value: &AttributeValue, out: &mut String) {
+    match value {
+        AttributeValue::String(text) => out.push_str(text),
+        AttributeValue::Empty => {}
+        AttributeValue::Bytes(bytes) => out.push_str(&base64(bytes)),
+        other => write_value(other, out),
     }
 }
 

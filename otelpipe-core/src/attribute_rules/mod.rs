@@ -44,6 +44,7 @@ pub use config::{
     ResourceMatchConfig,
 };
 pub use convert::ConvertedType;
+pub(crate) use convert::write_any;
 
 /// The compiled `resource` processor.
 #[derive(Clone, Debug)]
