@@ -21,6 +21,7 @@ extern crate alloc;
 
 pub mod family;
 pub mod normalize;
+pub mod remote_write;
 pub mod scrape;
 pub mod start_time;
 pub mod text;

@@ -1,0 +1,1 @@
+//! What ADOT sent for recorded scrapes, and what we send.
