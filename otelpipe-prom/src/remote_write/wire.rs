@@ -18,7 +18,6 @@ pub(super) fn put_varint(mut value: u64, out: &mut Vec<u8>) {
     out.push(low_seven(value));
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "seven bits")]
 fn low_seven(value: u64) -> u8 {
     (value & 0x7f) as u8
 }
@@ -109,9 +108,9 @@ pub(super) fn put_message(field: u32, out: &mut Vec<u8>, write: impl FnOnce(&mut
             out.resize(end + extra, 0);
             out.copy_within(start + 1..end, start + 1 + extra);
             let mut rest = len as u64;
-            for at in start..=start + extra {
-                let more = if at < start + extra { 0x80 } else { 0 };
-                out[at] = low_seven(rest) | more;
+            for byte in out.iter_mut().skip(start).take(extra + 1) {
+                let more = if rest > 0x7f { 0x80 } else { 0 };
+                *byte = low_seven(rest) | more;
                 rest >>= 7;
             }
         }
