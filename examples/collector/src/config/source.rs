@@ -113,7 +113,12 @@ fn read(location: &str, providers: &Providers<'_>, problems: &mut Problems) -> O
         }
     };
     let file = found.file.unwrap_or_else(|| Arc::from(uri.as_str()));
-    top_level(yaml::parse(&found.text, &file, problems)?, problems)
+    let node = yaml::parse(&found.text, &file, problems)?;
+    if node.is_null() {
+        let fix = "a file mounted from a ConfigMap is empty when its key is another";
+        problems.warning(Some(&Span::start_of(&file)), "", "the configuration is empty", Some(fix.into()));
+    }
+    top_level(node, problems)
 }
 
 /// One `--set a.b=c`, which means `yaml:a::b: c`.

@@ -352,7 +352,7 @@ fn take(
             }
         },
         Err(error) => {
-            let text = chain(&error);
+            let text = reason(&error);
             tracing::warn!(
                 kind = watch.kind.as_str(),
                 "Kubernetes discovery: {text}{}",
@@ -369,13 +369,34 @@ fn read(kind: Kind, object: DynamicObject) -> Result<Object, serde_json::Error> 
     kind.read(serde_json::to_value(object)?)
 }
 
+/// What a watch failed with, in the words of the API server where it has said something.
+fn reason(error: &watcher::Error) -> String {
+    let (doing, cause) = match error {
+        watcher::Error::InitialListFailed(cause) => ("cannot list", cause),
+        watcher::Error::WatchStartFailed(cause) => ("cannot watch", cause),
+        watcher::Error::WatchFailed(cause) => ("the watch broke off", cause),
+        watcher::Error::WatchError(status) => return format!("the watch broke off: {}", said(status)),
+        watcher::Error::NoResourceVersion => return error.to_string(),
+    };
+    match cause {
+        kube::Error::Api(status) => format!("{doing}: {}", said(status)),
+        cause => format!("{doing}: {}", chain(cause)),
+    }
+}
+
+fn said(status: &kube::core::Status) -> String {
+    format!("{} {}: {}", status.code, status.reason, status.message)
+}
+
 /// What to do about an answer of the API server, where the reason is nearly always the same.
 fn remedy(kind: Kind, text: &str) -> String {
     let (_, _, plural) = kind.resource();
     if text.contains("orbidden") || text.contains("403") {
         format!(": give the service account a ClusterRole with get, list and watch on {plural}")
     } else if text.contains("Unauthorized") || text.contains("401") {
-        ": the service account's token was not accepted".to_owned()
+        ": the service account's token was not accepted; it may have been mounted for another cluster, or its \
+         service account deleted: start the pod anew"
+            .to_owned()
     } else {
         String::new()
     }

@@ -24,9 +24,16 @@ pub(crate) struct Ended {
     pub(crate) stderr: String,
 }
 
-/// The lines that a pipe has given so far, and whether it is still open.
+/// What a pipe has given so far.
 #[derive(Clone, Debug, Default)]
-struct Output(Arc<(Mutex<(Vec<String>, bool)>, Condvar)>);
+struct Output(Arc<(Mutex<Written>, Condvar)>);
+
+#[derive(Debug, Default)]
+struct Written {
+    lines: Vec<String>,
+    /// More may come.
+    open: bool,
+}
 
 impl Collector {
     /// Starts the program with these variables and no others.
@@ -95,15 +102,15 @@ impl Drop for Collector {
 impl Output {
     fn read(pipe: impl Read + Send + 'static) -> Self {
         let output = Self::default();
-        output.0.0.lock().unwrap().1 = true;
+        output.0.0.lock().unwrap().open = true;
         let shared = output.clone();
         std::thread::spawn(move || {
             let (state, changed) = &*shared.0;
             for line in BufReader::new(pipe).split(b'\n').map_while(Result::ok) {
-                state.lock().unwrap().0.push(String::from_utf8_lossy(&line).into_owned());
+                state.lock().unwrap().lines.push(String::from_utf8_lossy(&line).into_owned());
                 changed.notify_all();
             }
-            state.lock().unwrap().1 = false;
+            state.lock().unwrap().open = false;
             changed.notify_all();
         });
         output
@@ -115,7 +122,7 @@ impl Output {
         let end = Instant::now() + DEADLINE;
         let mut state = state.lock().unwrap();
         loop {
-            if let Some(found) = look(&state.0, state.1) {
+            if let Some(found) = look(&state.lines, state.open) {
                 return Some(found);
             }
             let left = end.checked_duration_since(Instant::now())?;
@@ -124,6 +131,6 @@ impl Output {
     }
 
     fn text(&self) -> String {
-        self.0.0.lock().unwrap().0.iter().flat_map(|line| [line, "\n"]).collect()
+        self.0.0.lock().unwrap().lines.iter().flat_map(|line| [line, "\n"]).collect()
     }
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use otelpipe_core::batch::MetricBatch;
-use otelpipe_prom::scrape::{Answer, ScrapeClock, ScrapeReport, TargetScraper};
+use otelpipe_prom::scrape::{Answer, LimitError, ScrapeClock, ScrapeError, ScrapeReport, TargetScraper};
 use tokio_util::sync::CancellationToken;
 
 use crate::component::MetricSink;
+use crate::http_client::HttpError;
 
 use super::client::{Ask, DEFAULT_BODY_LIMIT, FetchError, Fetched, ScrapeClient};
 use crate::clock;
@@ -147,23 +148,54 @@ async fn scrape(
         ),
         Err(FetchError::TooLarge) => scraper.scrape(Answer::BodyTooLarge { duration_s }, at_ms, &mut batch),
         Err(error) => {
-            let reason = error.to_string();
+            let reason = format!("{error}{}", remedy_of_request(error));
             scraper.scrape(Answer::Failed { reason: &reason, duration_s }, at_ms, &mut batch)
         }
     };
-    drop(fetched); // a body may be large: it goes before the pipeline starts to work
-    log(&url, scraper.rules().job_name(), &report);
+    let content_type = fetched.ok().and_then(|fetched| fetched.content_type);
+    // The body, which may be large, went before the pipeline starts to work.
+    log(&url, scraper.rules().job_name(), content_type.as_deref(), &report);
     sink.send(batch).await
 }
 
-fn log(url: &str, job: &str, report: &ScrapeReport) {
+fn log(url: &str, job: &str, content_type: Option<&str>, report: &ScrapeReport) {
     if let Some(error) = &report.error {
-        tracing::warn!(job, target = url, "scrape failed: {error}");
+        let remedy = remedy(error, content_type.unwrap_or_default());
+        tracing::warn!(job, target = url, "scrape failed: {error}{remedy}");
     }
     for warning in &report.warnings {
         tracing::warn!(job, target = url, "{warning}");
     }
     tracing::debug!(job, target = url, samples = report.scraped, kept = report.post_relabel, "scraped");
+}
+
+/// What to do about a request that failed, where the reason is nearly always the same.
+fn remedy_of_request(error: &FetchError) -> &'static str {
+    match error {
+        FetchError::Http(HttpError::Timeout { .. }) => " (if the target needs longer, raise scrape_timeout)",
+        FetchError::Http(HttpError::Connect { reason, .. }) if reason.contains("UnknownIssuer") => {
+            " (name the CA that signed it in tls_config.ca_file)"
+        }
+        FetchError::Http(HttpError::Connect { reason, .. }) if reason.contains("not valid for name") => {
+            " (set tls_config.server_name to a name that the certificate has)"
+        }
+        _ => "",
+    }
+}
+
+/// What to do about a failed scrape, where the reason is nearly always the same.
+fn remedy(error: &ScrapeError, content_type: &str) -> &'static str {
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    match error {
+        ScrapeError::Parse(_) if matches!(media_type, "text/html" | "application/json") => {
+            " (the answer is a web page or JSON and no exposition: check the address and metrics_path)"
+        }
+        ScrapeError::Limit(LimitError::BodySize) => " (raise body_size_limit if the target is to be trusted)",
+        ScrapeError::Limit(_) => {
+            " (raise the limit of the job, or drop series or labels in metric_relabel_configs)"
+        }
+        _ => "",
+    }
 }
 
 /// A plain decimal: `10`, `1.5`.
