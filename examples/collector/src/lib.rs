@@ -17,6 +17,7 @@ pub mod extensions;
 pub mod gates;
 pub mod http_client;
 pub mod own_metrics;
+pub mod pages;
 pub mod pipeline;
 pub mod processors;
 pub mod receivers;

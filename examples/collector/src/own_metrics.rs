@@ -1,38 +1,83 @@
 //! The collector's metrics about itself, under the names that upstream gives them.
 
-use std::fmt;
+use std::borrow::Cow;
+use std::fmt::{self, Write as _};
 use std::sync::Mutex;
 use std::time::Instant;
 
-use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-/// Label of a component.
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+/// Label of a receiver. The page adds `transport`, as upstream's receivers of metrics do.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct ReceiverLabel {
     receiver: String,
 }
 
-/// Label of a processor.
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+/// Label of a processor. The page adds `otel_signal`.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct ProcessorLabel {
     processor: String,
 }
 
 /// Label of an exporter.
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct ExporterLabel {
     exporter: String,
 }
 
+/// Label of an exporter's queue. The page adds `data_type`.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct QueueLabel {
+    exporter: String,
+}
+
 /// Labels of points that a component dropped, with the reason.
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct DropLabel {
     component: String,
     reason: String,
+}
+
+impl EncodeLabelSet for ReceiverLabel {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
+        [("receiver", escaped(&self.receiver)), ("transport", "http".into())].encode(encoder)
+    }
+}
+
+impl EncodeLabelSet for ProcessorLabel {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
+        [("processor", escaped(&self.processor)), ("otel_signal", "metrics".into())].encode(encoder)
+    }
+}
+
+impl EncodeLabelSet for ExporterLabel {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
+        [("exporter", escaped(&self.exporter))].encode(encoder)
+    }
+}
+
+impl EncodeLabelSet for QueueLabel {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
+        [("exporter", escaped(&self.exporter)), ("data_type", "metrics".into())].encode(encoder)
+    }
+}
+
+impl EncodeLabelSet for DropLabel {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
+        [("component", escaped(&self.component)), ("reason", escaped(&self.reason))].encode(encoder)
+    }
+}
+
+/// A label's value as the text format wants it; the registry writes values as they are.
+fn escaped(value: &str) -> Cow<'_, str> {
+    if !value.contains(['\\', '"', '\n']) {
+        return value.into();
+    }
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").into()
 }
 
 /// Counters of everything that enters, leaves or is lost.
@@ -47,8 +92,8 @@ pub struct OwnMetrics {
     sent: Family<ExporterLabel, Counter>,
     failed: Family<ExporterLabel, Counter>,
     dropped: Family<DropLabel, Counter>,
-    queue_size: Family<ExporterLabel, Gauge>,
-    queue_capacity: Family<ExporterLabel, Gauge>,
+    queue_size: Family<QueueLabel, Gauge>,
+    queue_capacity: Family<QueueLabel, Gauge>,
     uptime: Gauge<f64, std::sync::atomic::AtomicU64>,
     memory: Gauge,
     cpu: Gauge<f64, std::sync::atomic::AtomicU64>,
@@ -86,11 +131,11 @@ impl Default for OwnMetrics {
         let queue_size = family!("exporter_queue_size", "Batches waiting for an exporter");
         let queue_capacity = family!("exporter_queue_capacity", "Batches that may wait for an exporter");
         let uptime = Gauge::default();
-        registry.register("process_uptime_seconds", "Uptime of the process", uptime.clone());
+        registry.register("process_uptime", "Uptime of the process", uptime.clone());
         let memory = Gauge::default();
-        registry.register("process_memory_rss", "Resident memory in bytes", memory.clone());
+        registry.register("process_memory_rss", "Total physical memory (resident set size)", memory.clone());
         let cpu = Gauge::default();
-        registry.register("process_cpu_seconds", "User and system CPU seconds", cpu.clone());
+        registry.register("process_cpu_seconds", "Total CPU user and system time in seconds", cpu.clone());
         Self {
             started: Instant::now(),
             registry: Mutex::new(registry),
@@ -159,7 +204,7 @@ impl OwnMetrics {
 
     /// How full an exporter's queue is.
     pub fn exporter_queue(&self, id: &str, size: usize, capacity: usize) {
-        let label = ExporterLabel { exporter: id.to_owned() };
+        let label = QueueLabel { exporter: id.to_owned() };
         self.queue_size.get_or_create(&label).set(i64::try_from(size).unwrap_or(i64::MAX));
         self.queue_capacity.get_or_create(&label).set(i64::try_from(capacity).unwrap_or(i64::MAX));
     }
@@ -174,8 +219,8 @@ impl OwnMetrics {
         register(&mut self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
     }
 
-    /// The page of `/metrics`: OpenMetrics text 1.0.
-    pub fn page(&self) -> String {
+    /// The page of `/metrics`: Prometheus text format 0.0.4.
+    pub fn page(&self, naming: Naming) -> String {
         self.uptime.set(self.started.elapsed().as_secs_f64());
         let usage = process_usage();
         self.memory.set(usage.resident_bytes);
@@ -183,8 +228,57 @@ impl OwnMetrics {
         let registry = self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut page = String::new();
         prometheus_client::encoding::text::encode(&mut page, &registry).expect("a String takes any text");
-        page
+        plain_text(&page, naming)
     }
+}
+
+/// What the names of the page leave out. Default: both, as upstream's default reader.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Naming {
+    /// No `_seconds` and `_bytes` at the end.
+    pub without_units: bool,
+    /// No `_total` at the end of counters.
+    pub without_type_suffix: bool,
+}
+
+impl Default for Naming {
+    fn default() -> Self {
+        Self { without_units: true, without_type_suffix: true }
+    }
+}
+
+/// OpenMetrics text, as the registry writes it, in format 0.0.4 and with these names.
+fn plain_text(open_metrics: &str, naming: Naming) -> String {
+    let mut out = String::with_capacity(open_metrics.len() + 256);
+    out.push_str("# HELP target_info Target metadata\n# TYPE target_info gauge\ntarget_info{service_name=\"otelpipe\",service_version=\"");
+    out.push_str(crate::VERSION);
+    out.push_str("\"} 1\n");
+    let (mut family, mut name, mut help) = ("", String::new(), "");
+    for line in open_metrics.lines() {
+        if let Some(rest) = line.strip_prefix("# HELP ") {
+            help = rest.split_once(' ').map_or("", |(_, text)| text);
+        } else if let Some((written, kind)) =
+            line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' '))
+        {
+            family = written;
+            let (unit, kind) = match family {
+                "otelcol_process_uptime" | "otelcol_process_cpu_seconds" => ("_seconds", "counter"),
+                "otelcol_process_memory_rss" => ("_bytes", kind),
+                _ => ("", kind),
+            };
+            name = family.to_owned();
+            if !naming.without_units && !name.ends_with(unit) {
+                name.push_str(unit);
+            }
+            if !naming.without_type_suffix && kind == "counter" {
+                name.push_str("_total");
+            }
+            let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        } else if let Some(rest) = line.strip_prefix(family).filter(|_| !line.starts_with('#')) {
+            let _ = writeln!(out, "{name}{}", rest.strip_prefix("_total").unwrap_or(rest));
+        }
+    }
+    out
 }
 
 /// Memory and CPU of this process.
@@ -215,4 +309,59 @@ pub fn process_usage() -> ProcessUsage {
         .unwrap_or(0.0);
     // Linux reports ticks of 1/100 s to user space on every architecture we build for.
     ProcessUsage { resident_bytes: resident_kb * 1024, cpu_seconds: ticks / 100.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_has_upstreams_names_and_labels() {
+        let metrics = OwnMetrics::default();
+        metrics.receiver_accepted("prometheus/a", 5);
+        metrics.processor_incoming("batch", 5);
+        metrics.exporter_sent("awsemf", 4);
+        metrics.exporter_failed("awsemf", 1);
+        metrics.exporter_queue("awsemf", 2, 64);
+        metrics.dropped("filter", "excluded", 7);
+        let page = metrics.page(Naming::default());
+        for line in [
+            "# TYPE otelcol_receiver_accepted_metric_points counter",
+            "otelcol_receiver_accepted_metric_points{receiver=\"prometheus/a\",transport=\"http\"} 5",
+            "otelcol_processor_incoming_items{processor=\"batch\",otel_signal=\"metrics\"} 5",
+            "otelcol_exporter_sent_metric_points{exporter=\"awsemf\"} 4",
+            "otelcol_exporter_send_failed_metric_points{exporter=\"awsemf\"} 1",
+            "otelcol_exporter_queue_size{exporter=\"awsemf\",data_type=\"metrics\"} 2",
+            "otelcol_dropped_metric_points{component=\"filter\",reason=\"excluded\"} 7",
+            "# TYPE otelcol_process_uptime counter",
+            "# TYPE otelcol_process_memory_rss gauge",
+        ] {
+            assert!(page.lines().any(|other| other == line), "{line} is missing in:\n{page}");
+        }
+        let value = |page: &str, name: &str| -> f64 {
+            let line = page.lines().find(|line| line.split(' ').next() == Some(name));
+            line.and_then(|line| line.split(' ').nth(1)?.parse().ok())
+                .unwrap_or_else(|| panic!("{name}:\n{page}"))
+        };
+        assert!(value(&page, "otelcol_process_memory_rss") > 1e5);
+        assert!(value(&page, "otelcol_process_uptime") > 0.0);
+        assert!(value(&page, "otelcol_process_cpu_seconds") >= 0.0);
+        let page = metrics.page(Naming { without_units: false, without_type_suffix: false });
+        assert!(value(&page, "otelcol_process_memory_rss_bytes") > 1e5);
+        assert!(value(&page, "otelcol_process_uptime_seconds_total") > 0.0);
+        assert!(value(&page, "otelcol_process_cpu_seconds_total") >= 0.0);
+    }
+
+    #[test]
+    fn a_prometheus_server_can_read_the_page() {
+        let metrics = OwnMetrics::default();
+        metrics.receiver_accepted("a\"b", 5);
+        let page = metrics.page(Naming::default());
+        let samples =
+            otelpipe_prom::text::parse(&page).filter_map(|entry| match entry.expect("valid text") {
+                otelpipe_prom::text::Entry::Sample(sample) => Some(sample.value()),
+                _ => None,
+            });
+        assert!(samples.count() >= 5, "{page}");
+    }
 }

@@ -208,6 +208,7 @@ async fn export_all(
     mut queue: mpsc::Receiver<MetricBatch>,
     metrics: Arc<OwnMetrics>,
 ) {
+    metrics.exporter_queue(&id, 0, EXPORTER_QUEUE);
     while let Some(batch) = queue.recv().await {
         metrics.exporter_queue(&id, queue.len(), EXPORTER_QUEUE);
         let points = batch.point_count();

@@ -11,6 +11,7 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 use crate::config::{Leniency, Node, Problems, decode};
+use crate::own_metrics::Naming;
 
 /// What `service.telemetry` asks for.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -21,8 +22,17 @@ pub struct Telemetry {
     pub log_encoding: LogEncoding,
     /// Where lines go: `stderr`, `stdout` or a path. Default: stderr.
     pub log_output: String,
-    /// Where own metrics are served, `None` for nowhere. Default: `localhost:8888`.
-    pub metrics_endpoint: Option<String>,
+    /// Where own metrics are served, and under which names. Default: `localhost:8888`, no suffixes.
+    pub metrics: Vec<MetricsReader>,
+}
+
+/// A place where own metrics are served.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct MetricsReader {
+    /// Host and port; the path is `/metrics`.
+    pub endpoint: String,
+    /// How the metrics are called.
+    pub naming: Naming,
 }
 
 /// How a log line looks.
@@ -130,11 +140,24 @@ struct PullExporter {
 struct Prometheus {
     host: String,
     port: u16,
+    without_units: bool,
+    without_type_suffix: bool,
+}
+
+impl Prometheus {
+    fn reader(&self) -> MetricsReader {
+        let (host, port) = (self.host.as_str(), self.port);
+        let bare_ipv6 = host.contains(':') && !host.starts_with('[');
+        let endpoint = if bare_ipv6 { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+        let naming =
+            Naming { without_units: self.without_units, without_type_suffix: self.without_type_suffix };
+        MetricsReader { endpoint, naming }
+    }
 }
 
 impl Default for Prometheus {
     fn default() -> Self {
-        Self { host: "localhost".to_owned(), port: 8888 }
+        Self { host: "localhost".to_owned(), port: 8888, without_units: false, without_type_suffix: false }
     }
 }
 
@@ -144,7 +167,7 @@ impl Default for Telemetry {
             log_level: Level::INFO,
             log_encoding: LogEncoding::Console,
             log_output: "stderr".to_owned(),
-            metrics_endpoint: Some("localhost:8888".to_owned()),
+            metrics: vec![MetricsReader { endpoint: "localhost:8888".to_owned(), naming: Naming::default() }],
         }
     }
 }
@@ -194,7 +217,7 @@ impl Telemetry {
                 );
             }
         }
-        telemetry.metrics_endpoint = keys.metrics.endpoint(node, problems);
+        telemetry.metrics = keys.metrics.readers(node, problems);
         telemetry
     }
 
@@ -227,7 +250,7 @@ impl Telemetry {
 }
 
 impl Metrics {
-    fn endpoint(&self, node: &Node, problems: &mut Problems) -> Option<String> {
+    fn readers(&self, node: &Node, problems: &mut Problems) -> Vec<MetricsReader> {
         if self.address.is_some() {
             let fix = "write `readers: [{pull: {exporter: {prometheus: {host: …, port: …}}}}]`".to_owned();
             problems.warning_at(
@@ -238,23 +261,21 @@ impl Metrics {
             );
         }
         if self.level == MetricsLevel::None {
-            return None;
+            return Vec::new();
         }
-        match (&self.address, &self.readers) {
-            (Some(address), _) => Some(address.clone()),
-            (None, None) => Telemetry::default().metrics_endpoint,
-            (None, Some(readers)) => {
-                for (at, reader) in readers.iter().enumerate() {
-                    if reader.periodic.is_some() {
-                        let message = "otelpipe does not push its own metrics: this reader has no effect";
-                        problems.warning_at(node, &format!("metrics::readers[{at}]"), message, None);
-                    }
-                }
-                let pull =
-                    readers.iter().find_map(|reader| reader.pull.as_ref()?.exporter.prometheus.as_ref());
-                pull.map(|prometheus| format!("{}:{}", prometheus.host, prometheus.port))
+        let address =
+            self.address.clone().map(|endpoint| MetricsReader { endpoint, naming: Naming::default() });
+        let Some(readers) = &self.readers else {
+            return address.map_or_else(|| Telemetry::default().metrics, |reader| vec![reader]);
+        };
+        for (at, reader) in readers.iter().enumerate() {
+            if reader.periodic.is_some() {
+                let message = "otelpipe does not push its own metrics: this reader has no effect";
+                problems.warning_at(node, &format!("metrics::readers[{at}]"), message, None);
             }
         }
+        let pull = readers.iter().filter_map(|reader| reader.pull.as_ref()?.exporter.prometheus.as_ref());
+        pull.map(Prometheus::reader).chain(address).collect()
     }
 }
 
@@ -288,20 +309,33 @@ mod tests {
         let (telemetry, problems) =
             read("logs: {level: DEBUG, encoding: json, output_paths: [stdout]}\nmetrics: {level: none}");
         assert_eq!((telemetry.log_level, telemetry.log_encoding), (Level::DEBUG, LogEncoding::Json));
-        assert_eq!(
-            (telemetry.log_output.as_str(), telemetry.metrics_endpoint, problems.len()),
-            ("stdout", None, 0)
+        assert_eq!((telemetry.log_output.as_str(), telemetry.metrics, problems.len()), ("stdout", vec![], 0));
+        assert_eq!(endpoints("metrics: {readers: []}"), Vec::<String>::new());
+    }
+
+    fn endpoints(text: &str) -> Vec<String> {
+        read(text).0.metrics.into_iter().map(|reader| reader.endpoint).collect()
+    }
+
+    #[test]
+    fn every_pull_reader_has_its_address_and_names() {
+        let (telemetry, _) = read(
+            "metrics: {readers: [{pull: {exporter: {prometheus: {host: 0.0.0.0, port: 9000}}}},
+             {pull: {exporter: {prometheus: {host: '::1', without_units: true, without_type_suffix: true}}}}]}",
         );
-        let (telemetry, _) =
-            read("metrics: {readers: [{pull: {exporter: {prometheus: {host: 0.0.0.0, port: 9000}}}}]}");
-        assert_eq!(telemetry.metrics_endpoint.as_deref(), Some("0.0.0.0:9000"));
-        assert_eq!(read("metrics: {readers: []}").0.metrics_endpoint, None);
+        let naming = Naming { without_units: false, without_type_suffix: false };
+        let first = MetricsReader { endpoint: "0.0.0.0:9000".to_owned(), naming };
+        let second = MetricsReader { endpoint: "[::1]:8888".to_owned(), naming: Naming::default() };
+        assert_eq!(telemetry.metrics, [first, second]);
     }
 
     #[test]
     fn the_old_address_is_taken_with_a_warning() {
         let (telemetry, problems) = read("metrics: {address: ':8888'}");
-        assert_eq!(telemetry.metrics_endpoint.as_deref(), Some(":8888"));
+        assert_eq!(
+            telemetry.metrics,
+            [MetricsReader { endpoint: ":8888".to_owned(), naming: Naming::default() }]
+        );
         assert_eq!(
             problems,
             ["service::telemetry::metrics::address: the key `address` has moved to `readers`"]

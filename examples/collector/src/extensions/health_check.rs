@@ -1,18 +1,13 @@
 //! `health_check`: says over HTTP whether all pipelines have started.
 
-use std::convert::Infallible;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{Request, Response, StatusCode};
+use http::{Response, StatusCode};
 use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -21,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::component::{BuildContext, ComponentError, Extension};
 use crate::config::{Component, GoDuration, Leniency, Problems, decode};
+use crate::pages;
 
 /// What the extension answers, and where.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -215,45 +211,13 @@ impl HealthCheck {
     /// # Errors
     /// When the address is not one of this host, or is taken.
     pub async fn listen(&self) -> io::Result<TcpListener> {
-        match self.endpoint.strip_prefix(':').map(str::parse::<u16>) {
-            // no host: every interface, IPv6 as well where there is any
-            Some(Ok(port)) => match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await {
-                Ok(listener) => Ok(listener),
-                Err(_) => TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await,
-            },
-            _ => TcpListener::bind(&self.endpoint).await,
-        }
+        pages::listen(&self.endpoint).await
     }
 
     /// Answers until `stop`.
     pub async fn serve(self, listener: TcpListener, readiness: Readiness, stop: CancellationToken) {
-        let config = Arc::new(self);
-        loop {
-            let accepted = tokio::select! {
-                () = stop.cancelled() => return,
-                accepted = listener.accept() => accepted,
-            };
-            let Ok((stream, _)) = accepted else {
-                // out of file handles, most likely: let others finish
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            };
-            let (config, readiness, stop) = (Arc::clone(&config), readiness.clone(), stop.clone());
-            tokio::spawn(async move {
-                let service = service_fn(|request: Request<Incoming>| {
-                    let answer = config.answer(request.uri().path(), readiness.since(), Timestamp::now());
-                    async move { Ok::<_, Infallible>(answer) }
-                });
-                let connection = hyper::server::conn::http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(Duration::from_secs(10))
-                    .serve_connection(TokioIo::new(stream), service);
-                tokio::select! {
-                    () = stop.cancelled() => {}
-                    _ = connection => {}
-                }
-            });
-        }
+        let answer = move |path: &str| self.answer(path, readiness.since(), Timestamp::now());
+        pages::serve(listener, answer, stop).await;
     }
 
     /// The answer at `path`; `since` is when the collector became ready.
