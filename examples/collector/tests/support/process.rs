@@ -71,6 +71,13 @@ impl Collector {
         self.err.text()
     }
 
+    /// Sends SIGHUP: the configuration is to be read again.
+    #[track_caller]
+    pub(crate) fn hang_up(&self) {
+        let kill = format!("kill -HUP {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success(), "it has ended already");
+    }
+
     /// Sends SIGTERM and waits for the end.
     #[track_caller]
     pub(crate) fn terminate(self) -> Ended {
