@@ -1,9 +1,12 @@
-//! The `awsemf` exporter against moto, an independent CloudWatch Logs.
+//! The `awsemf` exporter, and the program with it, against moto, an independent CloudWatch Logs.
 //!
 //! Needs `moto_server` (`pip install 'moto[server,logs]'`) in the path or under
-//! `MOTO_SERVER`. Without it the test says so and passes, unless `CI` is set.
+//! `MOTO_SERVER`. Without it the tests say so and pass, unless `CI` is set.
 
 #![allow(clippy::unwrap_used, clippy::std_instead_of_core, reason = "a test of a std program")]
+#![allow(missing_docs, reason = "a test")]
+
+mod support;
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -22,6 +25,9 @@ use otelpipe_core::batch::MetricBatch;
 use otelpipe_core::metric::{Metric, MetricData};
 use otelpipe_core::point::NumberPoint;
 use serde_json::{Value, json};
+use support::folder::Folder;
+use support::process::Collector;
+use support::server::{Reply, Server};
 
 struct Moto {
     process: Child,
@@ -30,8 +36,18 @@ struct Moto {
 }
 
 impl Moto {
-    /// Starts the server on a free port; `None` if there is no such program.
-    fn start() -> Option<Self> {
+    /// Starts the server on a free port. Without such a program it says that `test` is
+    /// left out; where tests must be complete, that is a failure.
+    fn start(test: &str) -> Option<Self> {
+        let moto = Self::spawn();
+        if moto.is_none() {
+            assert!(std::env::var_os("CI").is_none(), "moto_server is missing");
+            eprintln!("LEFT OUT: {test}: moto_server is missing; pip install 'moto[server,logs]'");
+        }
+        moto
+    }
+
+    fn spawn() -> Option<Self> {
         let program = std::env::var("MOTO_SERVER").unwrap_or_else(|_| "moto_server".into());
         let mut command = Command::new(program);
         command.args(["-H", "127.0.0.1", "-p", "0"]).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -122,11 +138,7 @@ fn batch(at_ms: i64, pods: &[(&str, f64)]) -> MetricBatch {
 
 #[tokio::test]
 async fn documents_arrive_in_their_streams_of_a_group_made_with_retention_and_tags() {
-    let Some(moto) = Moto::start() else {
-        assert!(std::env::var_os("CI").is_none(), "moto_server is missing");
-        eprintln!("SKIPPED: moto_server is missing; pip install 'moto[server,logs]'");
-        return;
-    };
+    let Some(moto) = Moto::start("the exporter against moto") else { return };
     let group = "/aws/containerinsights/demo/performance";
     let now_ms = jiff::Timestamp::now().as_millisecond();
     let mut exporter = exporter(&moto.url);
@@ -151,4 +163,79 @@ async fn documents_arrive_in_their_streams_of_a_group_made_with_retention_and_ta
     assert_eq!(tags["tags"], json!({"team": "shop"}));
     let streams = moto.call("DescribeLogStreams", json!({"logGroupName": group})).await;
     assert_eq!(streams["logStreams"].as_array().unwrap().len(), 2);
+}
+
+/// The program: scrapes of an application, as log events that moto gives back.
+#[tokio::test]
+async fn what_the_program_scrapes_can_be_read_from_cloudwatch_logs() {
+    let Some(moto) = Moto::start("the program against moto") else { return };
+    let mut scrapes = 0;
+    let shop = Server::http(move |_| {
+        scrapes += 1;
+        // A counter that grows by 5 a scrape, and a gauge that counts the scrapes.
+        let body = format!(
+            "# TYPE orders_total counter\norders_total{{kind=\"book\"}} {}\n# TYPE queue gauge\nqueue {scrapes}\n",
+            scrapes * 5
+        );
+        Reply::exposition(body)
+    });
+    let folder = Folder::new("moto");
+    let config = format!(
+        "receivers:
+  prometheus:
+    config:
+      scrape_configs:
+      - job_name: shop
+        scrape_interval: 250ms
+        static_configs: [{{ targets: ['{}'], labels: {{ ClusterName: demo }} }}]
+processors:
+  batch: {{ timeout: 60s }}
+exporters:
+  awsemf:
+    region: eu-west-1
+    endpoint: {}
+    namespace: Shop
+    log_group_name: '/shop/{{ClusterName}}'
+    log_stream_name: orders
+    log_retention: 14
+    dimension_rollup_option: NoDimensionRollup
+    metric_declarations:
+    - dimensions: [[ClusterName]]
+      metric_name_selectors: ['^queue$', '^orders_total$']
+service:
+  telemetry: {{ metrics: {{ level: none }} }}
+  pipelines:
+    metrics: {{ receivers: [prometheus], processors: [batch], exporters: [awsemf] }}
+",
+        shop.address(),
+        moto.url
+    );
+    let config = folder.write("config.yaml", config);
+    let env = [
+        ("AWS_ACCESS_KEY_ID", "AKIAWRITE"),
+        ("AWS_SECRET_ACCESS_KEY", "s"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ];
+    let collector = Collector::start(&["--config", &config], &env);
+    // The fourth request says that three scrapes are in the pipeline; `batch` holds them.
+    shop.wait_for("fourth scrape", |seen| (seen.len() >= 4).then_some(()));
+    let ended = collector.terminate();
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+
+    let events = moto.events("/shop/demo", "orders").await;
+    let of = |name: &str| -> Vec<f64> {
+        events.iter().filter_map(|(_, document)| document[name].as_f64()).collect()
+    };
+    assert_eq!(of("queue")[..3], [1.0, 2.0, 3.0], "{events:#?}");
+    // `awsemf` sends the increase of a counter; the first scrape has none.
+    assert_eq!(of("orders_total")[..2], [5.0, 5.0], "{events:#?}");
+    for (at, document) in &events {
+        if let Some(aws) = document.get("_aws") {
+            assert_eq!(aws["Timestamp"], *at);
+            assert_eq!(aws["CloudWatchMetrics"][0]["Namespace"], "Shop");
+            assert_eq!(aws["CloudWatchMetrics"][0]["Dimensions"], json!([["ClusterName"]]));
+        }
+    }
+    let groups = moto.call("DescribeLogGroups", json!({"logGroupNamePrefix": "/shop/demo"})).await;
+    assert_eq!(groups["logGroups"][0]["retentionInDays"], json!(14));
 }
