@@ -2,7 +2,7 @@
 //! with one JSON object within the limits, and no point is lost without a count.
 //!
 //! An input is text. Its first line configures the encoder: letters switch features on
-//! (see [`config`]), after a space comes the log stream's name. Each further line is a
+//! (see `config`), after a space comes the log stream's name. Each further line is a
 //! point: `NAME VALUE TIME_MS KEY=TEXT KEY=TEXT …`, VALUE with a `+` in front for a
 //! cumulative sum, with a `~` for an exponential histogram of that scale; a NAME of `@`
 //! makes a new resource of the labels, a line without value a new scope of that name.
