@@ -26,15 +26,28 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Runs the collector; the default
-    Run,
+    #[command(
+        after_help = "SIGINT and SIGTERM stop it in order, SIGHUP starts it anew with the configuration as it is then.\n\n\
+        Exit status: 0 stopped by a signal; 1 the configuration is wrong, or a component cannot start; 2 wrong arguments"
+    )]
+    Run(RunArgs),
     /// Says everything that is wrong with the configuration, and ends with status 1 if it cannot run
-    #[command(alias = "validate")]
+    #[command(
+        alias = "validate",
+        after_help = "Exit status: 0 the configuration can run, maybe with warnings; 1 it cannot; 2 wrong arguments"
+    )]
     Check(CheckArgs),
     /// Lists the component types
+    #[command(after_help = "Exit status: 0; 2 wrong arguments")]
     Components(ComponentsArgs),
     /// Sends recorded scrapes through the pipelines and prints what would be sent
+    #[command(after_help = "What would be sent goes to standard output, all else to standard error.\n\n\
+        Exit status: 0 everything was replayed; 1 a scrape failed, or the configuration or the input is wrong; \
+        2 wrong arguments")]
     Replay(ReplayArgs),
     /// Shows the pipelines at work on a made-up cluster, without any account
+    #[command(after_help = "The documents go to standard output, the summary to standard error.\n\n\
+        Exit status: 0; 1 standard output cannot be written; 2 wrong arguments")]
     Demo(DemoArgs),
 }
 
@@ -50,6 +63,14 @@ pub struct ConfigArgs {
     /// Gates to switch on (`+x` or `x`) and off (`-x`), parted by commas
     #[arg(long = "feature-gates", value_name = "GATES", global = true, allow_hyphen_values = true)]
     pub gates: Vec<String>,
+}
+
+/// The arguments of `run`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct RunArgs {
+    /// Print problems and log lines as JSON objects, one a line, to standard error
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// The arguments of `check`.
@@ -74,12 +95,22 @@ pub struct ReplayArgs {
     /// Folders with an `index.jsonl`, or exposition files (plain or `.gz`) in the order of their scrapes
     #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
     pub input: Vec<PathBuf>,
-    /// A label of the target that bare files are scrapes of, as in `env=prod`
-    #[arg(long, value_name = "NAME=VALUE")]
-    pub target_label: Vec<String>,
+    /// A label of the target that bare files are scrapes of, as in `env=prod`; `relabel_configs` see it
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    pub target_label: Vec<(String, String)>,
     /// The pipeline to send them through; the first with a prometheus receiver if not given
     #[arg(long)]
     pub pipeline: Option<String>,
+    /// Print problems and summary as JSON objects, one a line, to standard error
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("a label is written name=value".to_owned()),
+    }
 }
 
 /// The arguments of `demo`.
@@ -88,7 +119,7 @@ pub struct DemoArgs {
     /// How many scrapes to show; without end if not given
     #[arg(long)]
     pub scrapes: Option<u64>,
-    /// Print what would be sent, and nothing else
+    /// Print all documents, and the summary as JSON
     #[arg(long)]
     pub json: bool,
 }
@@ -166,8 +197,22 @@ mod tests {
         let cli = parse("otelpipe validate --config a.yaml --json");
         assert!(matches!(cli.command, Some(Command::Check(CheckArgs { json: true }))));
         assert_eq!(cli.config.configs, ["a.yaml"]);
-        assert!(matches!(parse("otelpipe run --config a").command, Some(Command::Run)));
+        assert!(matches!(parse("otelpipe run --config a").command, Some(Command::Run(_))));
         assert!(matches!(parse("otelpipe components").command, Some(Command::Components(_))));
+    }
+
+    #[test]
+    fn labels_of_targets_are_pairs() {
+        let cli = parse("otelpipe replay --input a b.gz --target-label env=prod --target-label q=a=b");
+        let Some(Command::Replay(args)) = cli.command else { panic!("it is a replay") };
+        assert_eq!(args.input.len(), 2);
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(args.target_label, [pair("env", "prod"), pair("q", "a=b")]);
+        for wrong in ["env", "=prod"] {
+            let arguments = ["otelpipe", "replay", "--input", "a", "--target-label", wrong];
+            let message = Cli::try_parse_from(arguments).unwrap_err().to_string();
+            assert!(message.contains("a label is written name=value"), "{message}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
-use otelpipe_collector::cli::{Cli, Command};
+use otelpipe_collector::cli::{Cli, Command, RunArgs};
 use otelpipe_collector::commands::{check, components, demo, replay, run};
 use otelpipe_collector::config::fetch::HttpFetch;
 use otelpipe_collector::env::Env;
@@ -14,8 +14,8 @@ fn main() -> ExitCode {
     let env = Env::of_process();
     let fetch = HttpFetch::new(&env);
     let (out, err) = (&mut io::stdout(), &mut io::stderr());
-    let result = match cli.command.unwrap_or(Command::Run) {
-        Command::Run => run::run(&cli.config, &env, &fetch),
+    let result = match cli.command.unwrap_or_else(|| Command::Run(RunArgs::default())) {
+        Command::Run(args) => run::run(&args, &cli.config, &env, &fetch),
         Command::Check(args) => {
             let gates = cli.config.gates.clone();
             check::run(
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
             )
         }
         Command::Components(args) => components::run(&args, out).map(|()| ExitCode::SUCCESS),
-        Command::Replay(args) => replay::run(&args, &cli.config, &env, &fetch, out),
+        Command::Replay(args) => replay::run(&args, &cli.config, &env, &fetch, out, err),
         Command::Demo(args) => demo::run(&args, out, err),
     };
     result.unwrap_or_else(|error| {

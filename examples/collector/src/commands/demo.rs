@@ -16,7 +16,7 @@ pub fn run(args: &DemoArgs, out: &mut dyn Write, err: &mut dyn Write) -> io::Res
     let terminal = io::stdout().is_terminal();
     let options = demo::Options {
         rounds: args.scrapes.map(|rounds| usize::try_from(rounds).unwrap_or(usize::MAX)),
-        documents: if terminal { 2 } else { usize::MAX },
+        documents: if terminal && !args.json { 2 } else { usize::MAX },
         pause: if terminal { Duration::from_secs(1) } else { Duration::ZERO },
         json: args.json,
     };

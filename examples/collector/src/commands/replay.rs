@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use crate::cli::{ConfigArgs, ReplayArgs};
+use serde_json::json;
+
+use crate::cli::{ConfigArgs, ReplayArgs, colored};
 use crate::clock;
 use crate::config::source::Fetch;
 use crate::env::Env;
@@ -12,17 +14,18 @@ use crate::replay::{Engine, bare_node, bare_target, recording};
 /// A bare file's scrape is this long after the one before.
 const STEP_MS: i64 = 60_000;
 
-/// Replays the recording; documents go to `out`, one a line.
+/// Replays the recording; documents go to `out`, one a line, all else to `err`.
 ///
 /// # Errors
 ///
-/// The recording cannot be read, a target cannot be made, or `out` cannot be written.
+/// The recording cannot be read, a target cannot be made, or nothing can be written.
 pub fn run(
     args: &ReplayArgs,
     config: &ConfigArgs,
     env: &Env,
     fetch: &dyn Fetch,
     out: &mut dyn Write,
+    err: &mut dyn Write,
 ) -> io::Result<ExitCode> {
     let mut loaded = config.load(env, fetch);
     let scrapes = recording::find(&args.input).map_err(io::Error::other)?;
@@ -33,40 +36,59 @@ pub fn run(
         .config
         .as_ref()
         .and_then(|config| Engine::build(config, args.pipeline.as_deref(), &cx, &mut loaded.problems));
-    eprint!("{}", loaded.problems.render(false));
+    let problems = match args.json {
+        true => loaded.problems.to_json_lines(),
+        false => loaded.problems.render(colored(&io::stderr(), env)),
+    };
+    err.write_all(problems.as_bytes())?;
     let Some(mut engine) = engine else { return Ok(ExitCode::FAILURE) };
-    let labels: Vec<(String, String)> = args
-        .target_label
-        .iter()
-        .filter_map(|pair| pair.split_once('='))
-        .map(|(k, v)| (k.into(), v.into()))
-        .collect();
+    let labels = &args.target_label;
     if let Some(nodes) = recording::nodes(&args.input).map_err(io::Error::other)? {
         engine.discover_nodes(&nodes).map_err(io::Error::other)?;
     }
-    let mut failed = false;
+    let mut failures = Vec::new();
     for scrape in scrapes {
         if !engine.knows(&scrape.source) {
             let group = match scrape.at_ms {
-                Some(_) => bare_node(&scrape.source, &labels),
-                None => bare_target(&scrape.source, &labels),
+                Some(_) => bare_node(&scrape.source, labels),
+                None => bare_target(&scrape.source, labels),
             };
             engine.discover(&scrape.source, &group).map_err(io::Error::other)?;
         }
         now_ms = scrape.at_ms.unwrap_or(now_ms + STEP_MS);
         let body = scrape.body().map_err(io::Error::other)?;
-        if let Some(error) =
-            engine.scrape(&scrape.source, &body, now_ms, out)?.and_then(|report| report.error)
-        {
-            failed = true;
-            eprintln!("{}: scrape failed: {error}", scrape.file.display());
+        let failure = match engine.scrape(&scrape.source, &body, now_ms, out)? {
+            Some(report) => report.error.map(|error| format!("scrape failed: {error}")),
+            None => Some(format!(
+                "no scrape job has a target for {}: their relabel_configs drop it, or they look for labels that it \
+                 does not have; give them with --target-label",
+                scrape.source
+            )),
+        };
+        if let Some(failure) = failure {
+            let file = scrape.file.display().to_string();
+            match args.json {
+                true => writeln!(err, "{}", json!({"severity": "error", "file": file, "message": failure}))?,
+                false => writeln!(err, "{file}: {failure}")?,
+            }
+            failures.push(failure);
         }
     }
     engine.finish(now_ms + STEP_MS, out)?;
     let totals = engine.totals;
-    eprintln!(
-        "replayed {} scrapes with {} samples: {} points in, {} out, {} lines",
-        totals.scrapes, totals.samples, totals.points_in, totals.points_out, totals.lines
-    );
-    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    if args.json {
+        let summary = json!({
+            "scrapes": totals.scrapes, "failed_scrapes": failures.len(), "samples_scraped": totals.samples,
+            "points_in": totals.points_in, "points_out": totals.points_out, "lines": totals.lines,
+            "bytes": totals.bytes,
+        });
+        writeln!(err, "{summary}")?;
+    } else {
+        writeln!(
+            err,
+            "replayed {} scrapes with {} samples: {} points in, {} out, {} lines",
+            totals.scrapes, totals.samples, totals.points_in, totals.points_out, totals.lines
+        )?;
+    }
+    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{ConfigArgs, colored};
+use crate::cli::{ConfigArgs, RunArgs, colored};
 use crate::clock;
 use crate::component::{BuildContext, ComponentError};
 use crate::config::source::Fetch;
@@ -18,7 +18,7 @@ use crate::env::Env;
 use crate::own_metrics::OwnMetrics;
 use crate::pages::metrics::Servers;
 use crate::service::Service;
-use crate::telemetry::{MetricsReader, Telemetry};
+use crate::telemetry::{LogEncoding, MetricsReader, Telemetry};
 
 /// What components are built with.
 pub fn context(env: &Env, gates: BTreeSet<String>) -> BuildContext {
@@ -44,14 +44,14 @@ pub fn check(config: &CollectorConfig, gates: &[String], env: &Env, problems: &m
 /// # Errors
 ///
 /// The runtime cannot be made, or a component cannot start.
-pub fn run(args: &ConfigArgs, env: &Env, fetch: &dyn Fetch) -> io::Result<ExitCode> {
+pub fn run(args: &RunArgs, config: &ConfigArgs, env: &Env, fetch: &dyn Fetch) -> io::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut signals = {
         let _entered = runtime.enter();
         Signals::new()?
     };
     loop {
-        let Some(ready) = prepare(args, env, fetch, &runtime)? else { return Ok(ExitCode::FAILURE) };
+        let Some(ready) = prepare(args, config, env, fetch, &runtime)? else { return Ok(ExitCode::FAILURE) };
         match runtime.block_on(ready.run(&mut signals)).map_err(io::Error::other)? {
             Told::Stop => return Ok(ExitCode::SUCCESS),
             Told::Reload => tracing::info!("Starting again with the configuration as it is now."),
@@ -67,8 +67,14 @@ struct Ready {
 }
 
 /// Reads the configuration and builds everything; `None` if it is wrong, which was printed.
-fn prepare(args: &ConfigArgs, env: &Env, fetch: &dyn Fetch, runtime: &Runtime) -> io::Result<Option<Ready>> {
-    let mut loaded = args.load(env, fetch);
+fn prepare(
+    args: &RunArgs,
+    config: &ConfigArgs,
+    env: &Env,
+    fetch: &dyn Fetch,
+    runtime: &Runtime,
+) -> io::Result<Option<Ready>> {
+    let mut loaded = config.load(env, fetch);
     let telemetry = loaded
         .config
         .as_ref()
@@ -78,10 +84,13 @@ fn prepare(args: &ConfigArgs, env: &Env, fetch: &dyn Fetch, runtime: &Runtime) -
     let service = loaded.config.as_ref().and_then(|config| Service::build(config, &cx, &mut loaded.problems));
     drop(entered);
     let color = colored(&io::stderr(), env);
-    eprint!("{}", loaded.problems.render(color));
-    let (Some(service), Some(telemetry)) = (service, telemetry) else { return Ok(None) };
+    eprint!("{}", if args.json { loaded.problems.to_json_lines() } else { loaded.problems.render(color) });
+    let (Some(service), Some(mut telemetry)) = (service, telemetry) else { return Ok(None) };
     if loaded.problems.has_errors() {
         return Ok(None);
+    }
+    if args.json {
+        telemetry.log_encoding = LogEncoding::Json;
     }
     telemetry.start_logging(color)?;
     Ok(Some(Ready { service, metrics: cx.metrics, readers: telemetry.metrics }))

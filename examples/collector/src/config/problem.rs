@@ -146,35 +146,15 @@ impl Problems {
 
     /// All problems as a JSON array of objects with `severity`, `message`, `path`, `file`, `line`, `column`, `fix`.
     pub fn to_json(&self) -> String {
-        #[derive(Serialize)]
-        struct Row<'a> {
-            severity: Severity,
-            message: &'a str,
-            #[serde(skip_serializing_if = "str::is_empty")]
-            path: &'a str,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            file: Option<&'a str>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            line: Option<u32>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            column: Option<u32>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            fix: Option<&'a str>,
-        }
-        let rows: Vec<Row<'_>> = self
-            .list
-            .iter()
-            .map(|problem| Row {
-                severity: problem.severity,
-                message: &problem.message,
-                path: &problem.path,
-                file: problem.span.as_ref().map(|span| &*span.file),
-                line: problem.span.as_ref().map(|span| span.line),
-                column: problem.span.as_ref().map(|span| span.column),
-                fix: problem.fix.as_deref(),
-            })
-            .collect();
+        let rows: Vec<Row<'_>> = self.list.iter().map(Row::of).collect();
         serde_json::to_string_pretty(&rows).expect("strings and numbers are always JSON")
+    }
+
+    /// The same objects, one a line.
+    pub fn to_json_lines(&self) -> String {
+        let line =
+            |problem| serde_json::to_string(&Row::of(problem)).expect("strings and numbers are always JSON");
+        self.list.iter().map(|problem| line(problem) + "\n").collect()
     }
 
     fn add(
@@ -227,6 +207,37 @@ impl Problems {
             group = group.element(Level::HELP.message(fix.as_str()));
         }
         renderer.render(&[group])
+    }
+}
+
+/// A problem as JSON shows it.
+#[derive(Serialize)]
+struct Row<'a> {
+    severity: Severity,
+    message: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    path: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fix: Option<&'a str>,
+}
+
+impl<'a> Row<'a> {
+    fn of(problem: &'a Problem) -> Self {
+        Self {
+            severity: problem.severity,
+            message: &problem.message,
+            path: &problem.path,
+            file: problem.span.as_ref().map(|span| &*span.file),
+            line: problem.span.as_ref().map(|span| span.line),
+            column: problem.span.as_ref().map(|span| span.column),
+            fix: problem.fix.as_deref(),
+        }
     }
 }
 

@@ -12,12 +12,15 @@ const BODY_LIMIT: u64 = 256 << 20;
 /// One recorded scrape.
 #[derive(Clone, Debug)]
 pub struct Recorded {
-    /// What was scraped: the node, or the file's name.
+    /// What was scraped: the node, or the name of the first bare file: all bare files
+    /// are scrapes of one target.
     pub source: String,
     /// Where the body is.
     pub file: PathBuf,
     /// When it was scraped, milliseconds since the epoch; `None` for a bare file.
     pub at_ms: Option<i64>,
+    /// Whether an index says of which target it is a scrape.
+    pub indexed: bool,
 }
 
 /// Why a recording cannot be replayed. The text names the file.
@@ -66,6 +69,10 @@ pub fn find(inputs: &[PathBuf]) -> Result<Vec<Recorded>, RecordingError> {
             Some(index) => found.extend(read_index(&index)?),
             None => found.extend(list(if below.is_dir() { &below } else { input })?),
         }
+    }
+    let mut bare = found.iter_mut().filter(|scrape| scrape.at_ms.is_none() && !scrape.indexed);
+    if let Some(first) = bare.next() {
+        bare.for_each(|scrape| scrape.source.clone_from(&first.source));
     }
     if found.is_empty() {
         let first = inputs.first().map_or(Path::new(""), PathBuf::as_path);
@@ -123,7 +130,7 @@ impl Recorded {
 
 fn bare(file: &Path) -> Recorded {
     let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    Recorded { source: name, file: file.to_owned(), at_ms: None }
+    Recorded { source: name, file: file.to_owned(), at_ms: None, indexed: false }
 }
 
 fn read_index(index: &Path) -> Result<Vec<Recorded>, RecordingError> {
@@ -137,7 +144,7 @@ fn read_index(index: &Path) -> Result<Vec<Recorded>, RecordingError> {
         let beside = folder.join(&line.file);
         let file = if beside.exists() { beside } else { folder.join("..").join(&line.file) };
         let source = line.node.unwrap_or_else(|| line.file.clone());
-        found.push(Recorded { source, file, at_ms: line.arrived_ms });
+        found.push(Recorded { source, file, at_ms: line.arrived_ms, indexed: true });
     }
     Ok(found)
 }
