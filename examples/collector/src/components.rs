@@ -13,6 +13,7 @@ pub fn receiver(
 ) -> Option<Box<dyn Receiver>> {
     let Component { id, node, .. } = component;
     match component.kind.name {
+        "awsecscontainermetrics" => receivers::awsecscontainermetrics::build(id, node, cx, problems),
         "prometheus" => receivers::prometheus::build(id, node, cx, problems),
         _ => not_built_in(component, problems),
     }

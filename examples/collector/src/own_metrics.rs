@@ -86,6 +86,7 @@ pub struct OwnMetrics {
     registry: Mutex<Registry>,
     accepted: Family<ReceiverLabel, Counter>,
     refused: Family<ReceiverLabel, Counter>,
+    failed_collections: Family<ReceiverLabel, Counter>,
     incoming: Family<ProcessorLabel, Counter>,
     outgoing: Family<ProcessorLabel, Counter>,
     processor_refused: Family<ProcessorLabel, Counter>,
@@ -120,6 +121,10 @@ impl Default for OwnMetrics {
             "receiver_refused_metric_points",
             "Points that a receiver could not push into a pipeline"
         );
+        let failed_collections = family!(
+            "receiver_failed_collections",
+            "Collections of a receiver that gave nothing: no answer, or one that makes no sense"
+        );
         let incoming = family!("processor_incoming_items", "Points passed to a processor");
         let outgoing = family!("processor_outgoing_items", "Points that left a processor");
         let processor_refused =
@@ -141,6 +146,7 @@ impl Default for OwnMetrics {
             registry: Mutex::new(registry),
             accepted,
             refused,
+            failed_collections,
             incoming,
             outgoing,
             processor_refused,
@@ -165,6 +171,16 @@ impl OwnMetrics {
     /// Points that no pipeline took any more.
     pub fn receiver_refused(&self, id: &str, points: usize) {
         self.refused.get_or_create(&ReceiverLabel { receiver: id.to_owned() }).inc_by(points as u64);
+    }
+
+    /// A collection of a receiver that gave nothing.
+    pub fn receiver_failed(&self, id: &str) {
+        self.failed_collections.get_or_create(&ReceiverLabel { receiver: id.to_owned() }).inc();
+    }
+
+    /// Collections of a receiver that gave nothing so far.
+    pub fn failed_collections(&self, id: &str) -> u64 {
+        self.failed_collections.get_or_create(&ReceiverLabel { receiver: id.to_owned() }).get()
     }
 
     /// Points handed to a processor.

@@ -1,3 +1,4 @@
 //! Receivers: where metrics come from.
 
+pub mod awsecscontainermetrics;
 pub mod prometheus;
