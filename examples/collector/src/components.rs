@@ -1,9 +1,60 @@
 //! Which type names there are and who builds them.
 
 use crate::component::{BuildContext, Exporter, Extension, Processor, Receiver};
-use crate::config::{CollectorConfig, Component, Pipeline, Problems, Section, Support};
+use crate::config::{CollectorConfig, Component, ComponentId, Node, Pipeline, Problems, Section, Support};
 use crate::pipeline::Stage;
 use crate::{exporters, extensions, processors, receivers};
+
+/// Reads the settings of a component and makes it. `None` if it cannot be; the problems
+/// say why.
+type Build<T> = fn(&ComponentId, &Node, &BuildContext, &mut Problems) -> Option<Box<T>>;
+
+/// The receivers, by their current names.
+const RECEIVERS: &[(&str, Build<dyn Receiver>)] = &[
+    ("awsecscontainermetrics", receivers::awsecscontainermetrics::build),
+    ("prometheus", receivers::prometheus::build),
+];
+
+/// The processors.
+const PROCESSORS: &[(&str, Build<dyn Processor>)] = &[
+    ("attributes", processors::attributes::build),
+    ("batch", processors::batch::build),
+    ("cumulativetodelta", processors::cumulativetodelta::build),
+    ("deltatorate", processors::deltatorate::build),
+    ("filter", processors::filter::build),
+    ("memory_limiter", processors::memory_limiter::build),
+    ("metrics_transform", processors::metricstransform::build),
+    ("metricsgeneration", processors::metricsgeneration::build),
+    ("resource", processors::resource::build),
+    ("resource_detection", processors::resourcedetection::build),
+];
+
+/// The exporters.
+const EXPORTERS: &[(&str, Build<dyn Exporter>)] = &[
+    ("awsemf", exporters::awsemf::build),
+    ("debug", exporters::debug::build),
+    ("file", exporters::file::build),
+];
+
+/// The extensions. They get the whole component, as their settings are read before others.
+const EXTENSIONS: &[(&str, BuildExtension)] = &[("health_check", extensions::health_check::build)];
+
+/// As [`Build`].
+type BuildExtension = fn(&Component, &BuildContext, &mut Problems) -> Option<Box<dyn Extension>>;
+
+/// Whether otelpipe builds the type of that name. What [`Section::support`] and the
+/// command `components` say comes from here.
+pub fn is_built(section: Section, name: &str) -> bool {
+    fn has<B>(table: &[(&str, B)], name: &str) -> bool {
+        table.iter().any(|(known, _)| *known == name)
+    }
+    match section {
+        Section::Receivers => has(RECEIVERS, name),
+        Section::Processors => has(PROCESSORS, name),
+        Section::Exporters => has(EXPORTERS, name),
+        Section::Extensions => has(EXTENSIONS, name),
+    }
+}
 
 /// Builds a receiver. `None` if it cannot be; `problems` says why.
 pub fn receiver(
@@ -11,12 +62,7 @@ pub fn receiver(
     cx: &BuildContext,
     problems: &mut Problems,
 ) -> Option<Box<dyn Receiver>> {
-    let Component { id, node, .. } = component;
-    match component.kind.name {
-        "awsecscontainermetrics" => receivers::awsecscontainermetrics::build(id, node, cx, problems),
-        "prometheus" => receivers::prometheus::build(id, node, cx, problems),
-        _ => not_built_in(component, problems),
-    }
+    build(RECEIVERS, component, cx, problems)
 }
 
 /// Builds an exporter. `None` if it cannot be; `problems` says why.
@@ -25,13 +71,7 @@ pub fn exporter(
     cx: &BuildContext,
     problems: &mut Problems,
 ) -> Option<Box<dyn Exporter>> {
-    let Component { id, node, .. } = component;
-    match component.kind.name {
-        "awsemf" => exporters::awsemf::build(id, node, cx, problems),
-        "debug" => exporters::debug::build(id, node, cx, problems),
-        "file" => exporters::file::build(id, node, cx, problems),
-        _ => not_built_in(component, problems),
-    }
+    build(EXPORTERS, component, cx, problems)
 }
 
 /// Builds a processor. `None` if it cannot be; `problems` says why.
@@ -40,20 +80,7 @@ pub fn processor(
     cx: &BuildContext,
     problems: &mut Problems,
 ) -> Option<Box<dyn Processor>> {
-    let Component { id, node, .. } = component;
-    match component.kind.name {
-        "attributes" => processors::attributes::build(id, node, cx, problems),
-        "batch" => processors::batch::build(id, node, cx, problems),
-        "cumulativetodelta" => processors::cumulativetodelta::build(id, node, cx, problems),
-        "deltatorate" => processors::deltatorate::build(id, node, cx, problems),
-        "filter" => processors::filter::build(id, node, cx, problems),
-        "memory_limiter" => processors::memory_limiter::build(id, node, cx, problems),
-        "metrics_transform" => processors::metricstransform::build(id, node, cx, problems),
-        "metricsgeneration" => processors::metricsgeneration::build(id, node, cx, problems),
-        "resource" => processors::resource::build(id, node, cx, problems),
-        "resource_detection" => processors::resourcedetection::build(id, node, cx, problems),
-        _ => not_built_in(component, problems),
-    }
+    build(PROCESSORS, component, cx, problems)
 }
 
 /// Builds an extension. `None` if it cannot be, or serves nothing here.
@@ -62,10 +89,22 @@ pub fn extension(
     cx: &BuildContext,
     problems: &mut Problems,
 ) -> Option<Box<dyn Extension>> {
-    match (component.kind.name, component.kind.support) {
-        ("health_check", _) => extensions::health_check::build(component, cx, problems),
-        (_, Support::Ignored) => None,
-        _ => not_built_in(component, problems),
+    match EXTENSIONS.iter().find(|(name, _)| *name == component.kind.name) {
+        Some((_, build)) => build(component, cx, problems),
+        None if component.support() == Support::Ignored => None,
+        None => not_built_in(component, problems),
+    }
+}
+
+fn build<T: ?Sized>(
+    table: &[(&str, Build<T>)],
+    component: &Component,
+    cx: &BuildContext,
+    problems: &mut Problems,
+) -> Option<Box<T>> {
+    match table.iter().find(|(name, _)| *name == component.kind.name) {
+        Some((_, build)) => build(&component.id, &component.node, cx, problems),
+        None => not_built_in(component, problems),
     }
 }
 
@@ -90,7 +129,7 @@ pub fn stages(
 /// otelpipe does not have may stand unused.
 pub fn check_unused(config: &CollectorConfig, cx: &BuildContext, problems: &mut Problems) {
     let unused = config.components().filter(|component| !config.uses(component));
-    for component in unused.filter(|component| component.kind.support == Support::Served) {
+    for component in unused.filter(|component| component.support() == Support::Served) {
         match component.section {
             Section::Receivers => drop(receiver(component, cx, problems)),
             Section::Processors => drop(processor(component, cx, problems)),
@@ -100,13 +139,34 @@ pub fn check_unused(config: &CollectorConfig, cx: &BuildContext, problems: &mut 
     }
 }
 
+/// Reading the configuration has said so already, where it was used.
 fn not_built_in<T>(component: &Component, problems: &mut Problems) -> Option<T> {
-    let message = format!("{} is not built into this version of otelpipe", component.kind.name);
-    problems.error(
-        Some(&component.span),
-        &component.path(),
-        message,
-        Some("`otelpipe components` lists what is".into()),
-    );
+    if !problems.has_errors() {
+        let message =
+            format!("otelpipe does not have the {} `{}`", component.section.singular(), component.kind.name);
+        let fix = "`otelpipe components` lists what there is";
+        problems.error(Some(&component.span), &component.path(), message, Some(fix.into()));
+    }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_that_is_built_has_a_name_that_configurations_may_use() {
+        let names = |section: Section| section.types().iter().map(|kind| kind.name);
+        let mut built: Vec<&str> = Section::ALL
+            .into_iter()
+            .flat_map(|section| names(section).filter(move |name| is_built(section, name)))
+            .collect();
+        let mut tables: Vec<&str> = RECEIVERS.iter().map(|row| row.0).collect();
+        tables.extend(PROCESSORS.iter().map(|row| row.0));
+        tables.extend(EXPORTERS.iter().map(|row| row.0));
+        tables.extend(EXTENSIONS.iter().map(|row| row.0));
+        built.sort_unstable();
+        tables.sort_unstable();
+        assert_eq!(built, tables);
+    }
 }

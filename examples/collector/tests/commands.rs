@@ -135,6 +135,36 @@ fn run_logs_json_lines_when_asked() {
 }
 
 #[test]
+fn components_lists_what_there_is_and_check_agrees() {
+    let listed = otelpipe(&["components", "--json"]);
+    assert_eq!(listed.status.code(), Some(0));
+    let rows: Vec<Value> = serde_json::from_str(&listed.stdout).unwrap();
+    let support = |section: &str, name: &str| {
+        let row = rows.iter().find(|row| row["section"] == section && row["name"] == name);
+        row.unwrap_or_else(|| panic!("no {name} among {section}"))["support"].clone()
+    };
+    assert_eq!(support("processors", "resource_detection"), "served");
+    assert_eq!(support("extensions", "zpages"), "accepted, no effect");
+    // For every receiver: used in a pipeline, it is refused exactly if it is not served.
+    for row in rows.iter().filter(|row| row["section"] == "receivers") {
+        let name = row["name"].as_str().unwrap();
+        let config = format!(
+            "receivers: {{{name}: }}\nexporters: {{debug: }}\n\
+             service: {{pipelines: {{metrics: {{receivers: [{name}], exporters: [debug]}}}}}}\n"
+        );
+        let check = otelpipe(&["check", "--json", "--config", &format!("yaml:{config}")]);
+        let refused = check.stdout.matches(&format!("otelpipe does not have the receiver `{name}`")).count();
+        assert_eq!(refused, usize::from(row["support"] != "served"), "{name}: {}", check.stdout);
+    }
+    let plain = otelpipe(&["components"]);
+    assert!(
+        plain.stdout.contains("  resource_detection (also resourcedetection): served\n"),
+        "{}",
+        plain.stdout
+    );
+}
+
+#[test]
 fn demo_prints_json_alone() {
     let ended = otelpipe(&["demo", "--json", "--scrapes", "2"]);
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);

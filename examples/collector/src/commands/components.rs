@@ -27,7 +27,7 @@ pub fn run(args: &ComponentsArgs, out: &mut dyn Write) -> io::Result<()> {
                 section: section.key(),
                 name: kind.name,
                 also: kind.old_names,
-                support: match kind.support {
+                support: match section.support(kind) {
                     Support::Served => "served",
                     Support::Ignored => "accepted, no effect",
                     Support::Missing => "not in otelpipe",

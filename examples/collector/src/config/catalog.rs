@@ -1,5 +1,7 @@
 //! The component types that configurations may name.
 
+use crate::components;
+
 /// The four maps of components at the top level of a configuration.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Section {
@@ -16,7 +18,7 @@ pub enum Section {
 /// What otelpipe does with a type.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Support {
-    /// It works.
+    /// It works: [`crate::components`] builds it.
     Served,
     /// It may be configured, and does nothing.
     Ignored,
@@ -31,86 +33,82 @@ pub struct ComponentType {
     pub name: &'static str,
     /// Other spellings, accepted with a warning.
     pub old_names: &'static [&'static str],
-    /// What otelpipe does with it.
-    pub support: Support,
+    /// Whether it may be used and does nothing.
+    ignored: bool,
 }
 
-const fn served(name: &'static str, old_names: &'static [&'static str]) -> ComponentType {
-    ComponentType { name, old_names, support: Support::Served }
+const fn known(name: &'static str, old_names: &'static [&'static str]) -> ComponentType {
+    ComponentType { name, old_names, ignored: false }
 }
 
 const fn ignored(name: &'static str) -> ComponentType {
-    ComponentType { name, old_names: &[], support: Support::Ignored }
-}
-
-const fn missing(name: &'static str, old_names: &'static [&'static str]) -> ComponentType {
-    ComponentType { name, old_names, support: Support::Missing }
+    ComponentType { name, old_names: &[], ignored: true }
 }
 
 const RECEIVERS: &[ComponentType] = &[
-    served("awsecscontainermetrics", &[]),
-    served("kubelet_stats", &["kubeletstats"]),
-    served("prometheus", &[]),
-    missing("awscontainerinsight", &["awscontainerinsightreceiver"]),
-    missing("awsxray", &[]),
-    missing("file_log", &["filelog"]),
-    missing("host_metrics", &["hostmetrics"]),
-    missing("jaeger", &[]),
-    missing("kafka", &[]),
-    missing("otlp", &[]),
-    missing("statsd", &[]),
-    missing("zipkin", &[]),
+    known("awscontainerinsight", &["awscontainerinsightreceiver"]),
+    known("awsecscontainermetrics", &[]),
+    known("awsxray", &[]),
+    known("file_log", &["filelog"]),
+    known("host_metrics", &["hostmetrics"]),
+    known("jaeger", &[]),
+    known("kafka", &[]),
+    known("kubelet_stats", &["kubeletstats"]),
+    known("otlp", &[]),
+    known("prometheus", &[]),
+    known("statsd", &[]),
+    known("zipkin", &[]),
 ];
 
 const PROCESSORS: &[ComponentType] = &[
-    served("attributes", &[]),
-    served("batch", &[]),
-    served("cumulativetodelta", &[]),
-    served("deltatorate", &[]),
-    served("filter", &[]),
-    served("memory_limiter", &[]),
-    served("metrics_transform", &["metricstransform"]),
-    served("metricsgeneration", &["experimental_metricsgeneration"]),
-    served("resource", &[]),
-    served("resource_detection", &["resourcedetection"]),
-    missing("group_by_trace", &["groupbytrace"]),
-    missing("k8s_attributes", &["k8sattributes", "k8s_tagger"]),
-    missing("probabilistic_sampler", &[]),
-    missing("span", &[]),
-    missing("tail_sampling", &[]),
-    missing("transform", &[]),
+    known("attributes", &[]),
+    known("batch", &[]),
+    known("cumulativetodelta", &[]),
+    known("deltatorate", &[]),
+    known("filter", &[]),
+    known("group_by_trace", &["groupbytrace"]),
+    known("k8s_attributes", &["k8sattributes", "k8s_tagger"]),
+    known("memory_limiter", &[]),
+    known("metrics_transform", &["metricstransform"]),
+    known("metricsgeneration", &["experimental_metricsgeneration"]),
+    known("probabilistic_sampler", &[]),
+    known("resource", &[]),
+    known("resource_detection", &["resourcedetection"]),
+    known("span", &[]),
+    known("tail_sampling", &[]),
+    known("transform", &[]),
 ];
 
 const EXPORTERS: &[ComponentType] = &[
-    served("awsemf", &[]),
-    served("debug", &["logging"]),
-    served("file", &[]),
-    served("prometheus_remote_write", &["prometheusremotewrite", "awsprometheusremotewrite"]),
-    missing("awscloudwatchlogs", &[]),
-    missing("awsxray", &[]),
-    missing("datadog", &[]),
-    missing("kafka", &[]),
-    missing("load_balancing", &["loadbalancing"]),
-    missing("logzio", &[]),
-    missing("otlp_grpc", &["otlp"]),
-    missing("otlp_http", &["otlphttp"]),
-    missing("prometheus", &[]),
-    missing("sapm", &[]),
-    missing("signalfx", &[]),
-    missing("zipkin", &[]),
+    known("awscloudwatchlogs", &[]),
+    known("awsemf", &[]),
+    known("awsxray", &[]),
+    known("datadog", &[]),
+    known("debug", &["logging"]),
+    known("file", &[]),
+    known("kafka", &[]),
+    known("load_balancing", &["loadbalancing"]),
+    known("logzio", &[]),
+    known("otlp_grpc", &["otlp"]),
+    known("otlp_http", &["otlphttp"]),
+    known("prometheus", &[]),
+    known("prometheus_remote_write", &["prometheusremotewrite", "awsprometheusremotewrite"]),
+    known("sapm", &[]),
+    known("signalfx", &[]),
+    known("zipkin", &[]),
 ];
 
 const EXTENSIONS: &[ComponentType] = &[
-    served("health_check", &[]),
-    served("sigv4auth", &[]),
+    known("awsproxy", &[]),
+    known("basicauth", &[]),
+    known("bearertokenauth", &[]),
+    known("ecs_observer", &[]),
     ignored("file_storage"),
+    known("headers_setter", &[]),
+    known("health_check", &[]),
     ignored("pprof"),
+    known("sigv4auth", &[]),
     ignored("zpages"),
-    missing("awsproxy", &[]),
-    missing("basicauth", &[]),
-    missing("bearertokenauth", &[]),
-    missing("ecs_observer", &[]),
-    missing("headers_setter", &[]),
 ];
 
 impl Section {
@@ -150,6 +148,15 @@ impl Section {
     /// The type of that name, in any spelling.
     pub fn find(self, name: &str) -> Option<&'static ComponentType> {
         self.types().iter().find(|kind| kind.name == name || kind.old_names.contains(&name))
+    }
+
+    /// What otelpipe does with a type of this section.
+    pub fn support(self, kind: &ComponentType) -> Support {
+        match components::is_built(self, kind.name) {
+            true => Support::Served,
+            false if kind.ignored => Support::Ignored,
+            false => Support::Missing,
+        }
     }
 
     /// Every spelling of every type, for "did you mean".

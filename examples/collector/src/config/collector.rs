@@ -112,6 +112,11 @@ impl fmt::Display for PipelineId {
 }
 
 impl Component {
+    /// What otelpipe does with its type.
+    pub fn support(&self) -> Support {
+        self.section.support(self.kind)
+    }
+
     /// How messages call it: `exporters::awsemf`.
     pub fn path(&self) -> String {
         format!("{}::{}", self.section.key(), self.id)
@@ -233,7 +238,7 @@ impl CollectorConfig {
                     }
                     if section == Section::Receivers
                         && pipeline.id.signal != Signal::Metrics
-                        && known.is_some_and(|known| known.kind.support == Support::Served)
+                        && known.is_some_and(|known| known.support() == Support::Served)
                     {
                         let message = format!(
                             "the receiver \"{}\" gives metrics, not {}",
@@ -266,7 +271,7 @@ impl CollectorConfig {
             problems.error(Some(&reference.span), path, message, Some(fix));
             return None;
         };
-        match component.kind.support {
+        match component.support() {
             Support::Served => {}
             Support::Ignored => {
                 let message = format!(
