@@ -349,7 +349,9 @@ fn sources_are_merged_in_order_and_settings_come_last() {
         false,
         r#"{"service": {"extensions": ["b", "c"]}}"#,
     );
-    merged(&["yaml:", "yaml:a: 1"], &[], false, r#"{"a": 1}"#);
+    let (result, said) = run(&[], &["yaml:", "yaml:a: 1"], &[], false);
+    assert_eq!(result.as_deref(), Some(r#"{"a": 1}"#));
+    assert!(said.starts_with("warning: the configuration is empty"), "{said}");
     let aot = [("AOT_CONFIG_CONTENT", "a: ${X}"), ("X", "5")];
     assert_eq!(
         run(&aot, &["/does/not/exist"], &["b=1"], false),
