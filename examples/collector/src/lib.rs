@@ -29,3 +29,8 @@ mod test_server;
 
 /// The version, as `--version` prints it.
 pub const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
+
+/// The program in the README compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
