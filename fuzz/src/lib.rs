@@ -7,6 +7,7 @@
 
 pub mod emf;
 pub mod exposition;
+pub mod otlp;
 pub mod pattern;
 pub mod relabel;
 
@@ -17,6 +18,7 @@ pub type Target = fn(&[u8]);
 pub const TARGETS: &[(&str, Target)] = &[
     ("emf", emf::run),
     ("exposition", exposition::run),
+    ("otlp", otlp::run),
     ("pattern", pattern::run),
     ("relabel", relabel::run),
 ];

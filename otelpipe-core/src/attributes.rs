@@ -4,6 +4,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
+use hashbrown::HashMap;
+
 use crate::shared_str::SharedStr;
 use crate::value::AttributeValue;
 
@@ -167,13 +169,33 @@ impl<'a> IntoIterator for &'a Attributes {
 /// Later keys overwrite earlier ones.
 impl<K: Into<SharedStr> + AsRef<str>, V: Into<AttributeValue>> FromIterator<(K, V)> for Attributes {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
-        let mut attributes = Self::new();
+        let pairs = pairs.into_iter();
+        let mut list: Vec<Attribute> = Vec::with_capacity(pairs.size_hint().0.min(MANY));
+        // Places of the keys, once there are too many to look through.
+        let mut places: HashMap<SharedStr, usize> = HashMap::new();
         for (key, value) in pairs {
-            attributes.insert(key, value);
+            let place = if places.is_empty() {
+                list.iter().position(|(known, _)| known == key.as_ref())
+            } else {
+                places.get(key.as_ref()).copied()
+            };
+            if let Some((_, old)) = place.and_then(|place| list.get_mut(place)) {
+                *old = value.into();
+                continue;
+            }
+            list.push((key.into(), value.into()));
+            if list.len() == MANY {
+                places.extend(list.iter().enumerate().map(|(place, (key, _))| (key.clone(), place)));
+            } else if let Some((key, _)) = list.last().filter(|_| list.len() > MANY) {
+                places.insert(key.clone(), list.len() - 1);
+            }
         }
-        attributes
+        if list.is_empty() { Self(None) } else { Self(Some(Arc::new(list))) }
     }
 }
+
+/// Up to here a list is looked through faster than an index.
+const MANY: usize = 64;
 
 /// Equal in order too; see [`Attributes::equals_unordered`] for the other meaning.
 impl PartialEq for Attributes {
@@ -202,6 +224,18 @@ mod tests {
         let mut list: Attributes = [("a", "1"), ("b", "2"), ("c", "3")].into_iter().collect();
         list.remove("a");
         assert_eq!(keys(&list), vec!["c", "b"]);
+    }
+
+    #[test]
+    fn the_last_of_equal_keys_counts_in_short_and_long_lists() {
+        for len in [3_usize, 63, 64, 65, 200] {
+            let pairs = (0..3 * len).map(|at| (alloc::format!("k{}", at % len), i64::try_from(at).unwrap()));
+            let mut slow = Attributes::new();
+            for (key, value) in pairs.clone() {
+                slow.insert(key, value);
+            }
+            assert_eq!(pairs.collect::<Attributes>(), slow, "{len}");
+        }
     }
 
     #[test]

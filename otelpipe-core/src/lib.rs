@@ -40,8 +40,10 @@ pub mod names;
 pub mod number;
 #[cfg(feature = "otlp-json")]
 pub mod otlp_json;
+pub mod otlp_proto;
 pub mod pattern;
 pub mod point;
+pub mod protobuf;
 pub mod rate;
 pub mod relabel;
 pub mod resource;

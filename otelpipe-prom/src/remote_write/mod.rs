@@ -35,7 +35,6 @@ mod symbols;
 mod translate;
 mod v1;
 mod v2;
-mod wire;
 
 pub use config::{
     ConfigProblem, RemoteWriteConfig, RemoteWriteOptions, ResourceToTelemetryConfig, TargetInfoConfig,

@@ -1,12 +1,11 @@
 //! Exponential histograms of OTel as native histograms of Prometheus.
 
 use alloc::vec::Vec;
+use otelpipe_core::protobuf as wire;
 
 use otelpipe_core::point::{ExponentialBuckets, ExponentialHistogramPoint};
 use otelpipe_core::time::ms_from_ns;
 use otelpipe_core::value::STALE_NAN;
-
-use super::wire;
 
 /// Scales that Prometheus has; finer ones are merged down, coarser ones refused.
 pub(super) const MIN_SCALE: i32 = -4;

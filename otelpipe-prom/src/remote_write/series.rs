@@ -3,12 +3,12 @@
 use alloc::vec::Vec;
 use core::hash::BuildHasher;
 use core::ops::Range;
+use otelpipe_core::protobuf as wire;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::Message;
 use super::symbols::Symbols;
-use super::wire;
 
 /// All series of a batch in the order of their first point. Every list is one allocation
 /// that the next batch uses again.

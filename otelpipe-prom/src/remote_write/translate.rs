@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::Write as _;
+use otelpipe_core::protobuf as wire;
 
 use otelpipe_core::batch::ResourceMetrics;
 use otelpipe_core::label::METRIC_NAME;
@@ -22,7 +23,6 @@ use super::labels::{BaseLabels, PointLabels, TargetLabels, target_info_labels};
 use super::native;
 use super::report::{DropReason, TranslationReport};
 use super::series::{Sample, SeriesMetadata, SeriesTable};
-use super::wire;
 use crate::normalize::{NameError, NameKind, unit_words};
 
 /// Puts the points of a batch into the table.

@@ -1,10 +1,10 @@
 //! Requests of protocol 1.0: `prometheus.WriteRequest`.
 
 use alloc::vec::Vec;
+use otelpipe_core::protobuf as wire;
 
 use super::encoder::{Counts, RequestSink};
 use super::series::{SampleRecord, SeriesTable};
-use super::wire;
 
 /// Writes all series, then the metadata in requests of its own.
 pub(super) fn write_requests(table: &SeriesTable, metadata: &[Vec<u8>], sink: &mut RequestSink<'_>) {

@@ -2,12 +2,12 @@
 //! it needs and no other.
 
 use alloc::vec::Vec;
+use otelpipe_core::protobuf as wire;
 
 use super::encoder::{Counts, RequestSink};
 use super::series::{Series, SeriesTable};
 use super::symbols::Symbols;
 use super::v1::sort_samples;
-use super::wire;
 
 /// Writes all series.
 pub(super) fn write_requests(table: &SeriesTable, sink: &mut RequestSink<'_>) {
