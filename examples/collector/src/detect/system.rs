@@ -66,17 +66,15 @@ impl Config {
 ///
 /// Fails when no source has a name for the host and `host.name` is wanted.
 pub fn detect(around: &Surroundings, config: &Config) -> Finding {
-    let mut found = operating_system(around);
+    let name = host_name(around, &config.hostname_sources);
+    let mut found: Attributes = name.iter().map(|name| ("host.name", name.clone())).collect();
+    add_operating_system(around, &mut found);
     let wanted = &config.resource_attributes;
     if ["host.interface", "host.ip", "host.mac"].iter().any(|key| wanted.wants(key, Config::KNOWN)) {
         add_network(around, &mut found);
     }
     if Config::KNOWN.iter().any(|(key, _)| key.starts_with("host.cpu.") && wanted.wants(key, Config::KNOWN)) {
         add_cpu(around, &mut found);
-    }
-    let name = host_name(around, &config.hostname_sources);
-    if let Some(name) = &name {
-        found.insert("host.name", name.as_str());
     }
     wanted.keep_wanted(Config::KNOWN, &mut found);
     let failure = (name.is_none() && wanted.wants("host.name", Config::KNOWN)).then(|| {
@@ -95,7 +93,7 @@ fn host_name(around: &Surroundings, sources: &[HostnameSource]) -> Option<String
     })
 }
 
-fn operating_system(around: &Surroundings) -> Attributes {
+fn add_operating_system(around: &Surroundings, found: &mut Attributes) {
     let release = around.read("/etc/os-release").unwrap_or_default();
     let field = |key: &str| {
         let value = release.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
@@ -126,7 +124,9 @@ fn operating_system(around: &Surroundings) -> Attributes {
         ("os.build.id", field("BUILD_ID")),
         ("os.description", description),
     ];
-    pairs.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+    for (key, value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
+        found.insert(key, value);
+    }
 }
 
 fn kernel(around: &Surroundings, key: &str) -> Option<String> {
