@@ -123,11 +123,8 @@ fn the_published_eks_configuration_sends_what_adot_sent() {
         ("AWS_REGION", "us-west-2".to_owned()),
         ("AWS_ACCESS_KEY_ID", "AKIATEST".to_owned()),
         ("AWS_SECRET_ACCESS_KEY", "secret".to_owned()),
-        // As for the recording, but for the cluster's name from elsewhere.
-        (
-            "OTEL_RESOURCE_ATTRIBUTES",
-            "ClusterName=fargate-cluster,cloud.provider=aws,cloud.platform=aws_eks".to_owned(),
-        ),
+        // As at the recording; that this is EKS is told by the path of the token below.
+        ("OTEL_RESOURCE_ATTRIBUTES", "ClusterName=fargate-cluster".to_owned()),
         ("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/secrets/eks.amazonaws.com/serviceaccount/token".to_owned()),
     ]);
     let env: Vec<(&str, &str)> = env.iter().map(|(name, value)| (*name, value.as_str())).collect();
