@@ -19,6 +19,7 @@ pub mod problem;
 pub mod secret;
 pub mod source;
 pub mod suggest;
+mod veil;
 pub mod yaml;
 
 pub use byte_size::ByteSize;

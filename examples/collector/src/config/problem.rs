@@ -1,13 +1,16 @@
 //! What is wrong with a configuration, where, and how to mend it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 use serde::Serialize;
 
 use super::node::{Node, Span};
+use super::veil;
 
 /// How bad a [`Problem`] is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -54,7 +57,14 @@ impl Problems {
     }
 
     /// Adds a problem, unless the same one is listed already.
-    pub fn push(&mut self, problem: Problem) {
+    ///
+    /// What the message quotes of a secret is taken out of it.
+    pub fn push(&mut self, mut problem: Problem) {
+        if let Some(excerpt) = self.excerpt(&problem)
+            && !excerpt.is_key
+        {
+            problem.message = veil::redact(&problem.message, excerpt.hidden).into_owned();
+        }
         if !self.list.contains(&problem) {
             self.list.push(problem);
         }
@@ -176,6 +186,11 @@ impl Problems {
         }
     }
 
+    fn excerpt(&self, problem: &Problem) -> Option<Excerpt<'_>> {
+        let span = problem.span.as_ref()?;
+        Excerpt::new(self.sources.get(&span.file)?, span, veil::is_secret_path(&problem.path))
+    }
+
     fn render_one(&self, problem: &Problem, renderer: &Renderer) -> String {
         let level = match problem.severity {
             Severity::Error => Level::ERROR,
@@ -189,14 +204,14 @@ impl Problems {
         let title = level.primary_title(title);
         let mut group = match &problem.span {
             None => annotate_snippets::Group::with_title(title),
-            Some(span) => match self.sources.get(&span.file).and_then(|text| excerpt(text, span)) {
-                Some((line, start, end)) => title.element(
+            Some(span) => match self.excerpt(problem) {
+                Some(Excerpt { line, place: Some(place), .. }) => title.element(
                     Snippet::source(line)
                         .path(&*span.file)
                         .line_start(usize::try_from(span.line).unwrap_or(1))
-                        .annotation(AnnotationKind::Primary.span(start..end)),
+                        .annotation(AnnotationKind::Primary.span(place)),
                 ),
-                None => title.element(
+                _ => title.element(
                     Origin::path(&*span.file)
                         .line(usize::try_from(span.line).unwrap_or(1))
                         .char_column(usize::try_from(span.column).unwrap_or(1)),
@@ -241,11 +256,32 @@ impl<'a> Row<'a> {
     }
 }
 
-/// The line a span is in and the byte range of the span in it.
-fn excerpt<'t>(text: &'t str, span: &Span) -> Option<(&'t str, usize, usize)> {
-    let line = text.lines().nth(usize::try_from(span.line).ok()?.checked_sub(1)?)?;
-    let skip = usize::try_from(span.column).ok()?.checked_sub(1)?;
-    let take = usize::try_from(span.len.max(1)).ok()?;
-    let offset = |chars: usize| line.char_indices().nth(chars).map_or(line.len(), |(at, _)| at);
-    Some((line, offset(skip), offset(skip + take)))
+/// The line that a problem points to, without its secrets.
+struct Excerpt<'t> {
+    line: Cow<'t, str>,
+    /// The bytes of the span in the line; `None` when it begins in what is not shown.
+    place: Option<Range<usize>>,
+    /// What of the line is not shown.
+    hidden: &'t str,
+    /// Whether the span is that of a key, which is no secret.
+    is_key: bool,
+}
+
+impl<'t> Excerpt<'t> {
+    fn new(text: &'t str, span: &Span, is_secret: bool) -> Option<Self> {
+        let line = text.lines().nth(usize::try_from(span.line).ok()?.checked_sub(1)?)?;
+        let skip = usize::try_from(span.column).ok()?.checked_sub(1)?;
+        let take = usize::try_from(span.len.max(1)).ok()?;
+        let offset = |chars: usize| line.char_indices().nth(chars).map_or(line.len(), |(at, _)| at);
+        let (start, end) = (offset(skip), offset(skip + take));
+        let is_key = line.get(end..)?.trim_start_matches(['\'', '"', ' ']).starts_with(':');
+        let cut = veil::hidden_from(line).into_iter().chain((is_secret && !is_key).then_some(start)).min();
+        let Some(cut) = cut else {
+            return Some(Self { line: Cow::Borrowed(line), place: Some(start..end), hidden: "", is_key });
+        };
+        let (shown, hidden) = line.split_at(cut);
+        let end = if end <= cut { end } else { cut + veil::VEIL.len() };
+        let place = (start <= cut).then_some(start..end);
+        Some(Self { line: format!("{shown}{}", veil::VEIL).into(), place, hidden, is_key })
+    }
 }
