@@ -43,9 +43,13 @@ pub const GATES: &[Gate] = &[
     gate(
         "exporter.prometheusremotewritexporter.enableSendingRW2",
         false,
+        "remote write may send protocol 2.0",
+    ),
+    gate(
+        "exporter.prometheusremotewritexporter.RetryOn429",
+        false,
         "remote write retries when it is throttled",
     ),
-    gate("exporter.prometheusremotewritexporter.RetryOn429", false, "remote write may send protocol 2.0"),
     gate(
         "metricsgeneration.MatchAttributes",
         true,

@@ -4,14 +4,25 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
-use otelpipe_collector::cli::{Cli, Command, RunArgs};
+use otelpipe_collector::cli::{Cli, Command, RunArgs, with_extra_config};
 use otelpipe_collector::commands::{check, components, demo, replay, run};
 use otelpipe_collector::config::fetch::HttpFetch;
 use otelpipe_collector::env::Env;
 
+/// Where ADOT's packages keep settings that are meant as environment variables.
+const EXTRA_CONFIG: &str = "/opt/aws/aws-otel-collector/etc/extracfg.txt";
+
+fn environment() -> Env {
+    let env = Env::of_process();
+    match std::fs::read_to_string(EXTRA_CONFIG) {
+        Ok(text) => with_extra_config(&env, &text),
+        Err(_) => env,
+    }
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let env = Env::of_process();
+    let env = environment();
     let fetch = HttpFetch::new(&env);
     let (out, err) = (&mut io::stdout(), &mut io::stderr());
     let result = match cli.command.unwrap_or_else(|| Command::Run(RunArgs::default())) {

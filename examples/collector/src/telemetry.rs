@@ -11,6 +11,7 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 use crate::config::{Leniency, Node, Problems, decode};
+use crate::env::Env;
 use crate::own_metrics::Naming;
 
 /// What `service.telemetry` asks for.
@@ -221,6 +222,14 @@ impl Telemetry {
         telemetry
     }
 
+    /// `OTELPIPE_LOG_LEVEL`, which ADOT's `loggingLevel` becomes, over the configured level.
+    /// Levels that are none change nothing.
+    pub fn set_log_level(&mut self, env: &Env) {
+        if let Some(level) = env.get("OTELPIPE_LOG_LEVEL").and_then(level) {
+            self.log_level = level;
+        }
+    }
+
     /// Starts logging for the whole process, if nobody has done so before.
     ///
     /// # Errors
@@ -340,6 +349,15 @@ mod tests {
             problems,
             ["service::telemetry::metrics::address: the key `address` has moved to `readers`"]
         );
+    }
+
+    #[test]
+    fn the_level_of_the_environment_wins() {
+        let mut telemetry = read("logs: {level: warn}").0;
+        telemetry.set_log_level(&Env::from_iter([("OTELPIPE_LOG_LEVEL", "loud")]));
+        assert_eq!(telemetry.log_level, Level::WARN);
+        telemetry.set_log_level(&Env::from_iter([("OTELPIPE_LOG_LEVEL", "DEBUG")]));
+        assert_eq!(telemetry.log_level, Level::DEBUG);
     }
 
     #[test]

@@ -92,6 +92,7 @@ fn prepare(
     if args.json {
         telemetry.log_encoding = LogEncoding::Json;
     }
+    telemetry.set_log_level(env);
     telemetry.start_logging(color)?;
     Ok(Some(Ready { service, metrics: cx.metrics, readers: telemetry.metrics }))
 }

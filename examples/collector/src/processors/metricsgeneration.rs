@@ -1,14 +1,12 @@
 //! `metricsgeneration` (`experimental_metricsgeneration`): new metrics computed from others.
 
-use otelpipe_core::batch::MetricBatch;
 use otelpipe_core::generate::{Generation, GenerationOptions, GenerationRuleConfig};
-use otelpipe_core::time::TimeNs;
 use serde::Deserialize;
 
-use crate::component::{BuildContext, ComponentError, Processor};
-use crate::config::{ComponentId, Leniency, Node, Problems, decode};
+use crate::component::{BuildContext, Processor};
+use crate::config::{ComponentId, Node, Problems};
 
-use super::Counter;
+use super::{Counter, InPlace, compiled};
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -23,37 +21,18 @@ pub fn build(
     cx: &BuildContext,
     problems: &mut Problems,
 ) -> Option<Box<dyn Processor>> {
-    let config = decode::<Config>(node, &format!("processors::{id}"), Leniency::Strict, problems)?;
     let options = GenerationOptions {
         match_attributes: cx.gate("metricsgeneration.MatchAttributes"),
         ..GenerationOptions::default()
     };
-    match Generation::compile(&config.rules, options) {
-        Ok(rules) => Some(Box::new(Generate { rules, counter: Counter::new(id, cx) })),
-        Err(error) => {
-            problems.error_at(node, &error.path, error.message, None);
-            None
+    let rules = compiled(id, node, problems, |config: &Config| {
+        Generation::compile(&config.rules, options).map_err(|error| (error.path, error.message))
+    })?;
+    let mut counter = Counter::new(id, cx);
+    Some(Box::new(InPlace(move |batch: &mut _, _| {
+        if rules.apply(batch).too_many_pairs > 0 {
+            counter.warn_once("a rule pairs more points than it may: some values were not computed");
         }
-    }
-}
-
-struct Generate {
-    rules: Generation,
-    counter: Counter,
-}
-
-impl Processor for Generate {
-    fn consume(
-        &mut self,
-        mut batch: MetricBatch,
-        _now_ns: TimeNs,
-        out: &mut Vec<MetricBatch>,
-    ) -> Result<(), ComponentError> {
-        let report = self.rules.apply(&mut batch);
-        if report.too_many_pairs > 0 {
-            self.counter.warn_once("a rule pairs more points than it may: some values were not computed");
-        }
-        out.push(batch);
         Ok(())
-    }
+    })))
 }

@@ -16,9 +16,46 @@ pub mod resourcedetection;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::component::BuildContext;
-use crate::config::ComponentId;
+use otelpipe_core::batch::MetricBatch;
+use otelpipe_core::time::TimeNs;
+use serde::Deserialize;
+
+use crate::component::{BuildContext, ComponentError, Processor};
+use crate::config::{ComponentId, Leniency, Node, Problems, decode};
 use crate::own_metrics::OwnMetrics;
+
+/// Reads the settings and compiles them. `None` if either fails; `problems` says why.
+/// An error of `compile` is a path below the processor's settings, and what is wrong there.
+pub(crate) fn compiled<C: for<'de> Deserialize<'de>, R>(
+    id: &ComponentId,
+    node: &Node,
+    problems: &mut Problems,
+    compile: impl FnOnce(&C) -> Result<R, (String, String)>,
+) -> Option<R> {
+    let config = decode::<C>(node, &format!("processors::{id}"), Leniency::Strict, problems)?;
+    compile(&config).map_err(|(path, message)| problems.error_at(node, &path, message, None)).ok()
+}
+
+/// A processor that changes each batch where it is. What is then empty goes no further.
+pub(crate) struct InPlace<F>(pub(crate) F);
+
+impl<F> Processor for InPlace<F>
+where
+    F: FnMut(&mut MetricBatch, TimeNs) -> Result<(), ComponentError> + Send,
+{
+    fn consume(
+        &mut self,
+        mut batch: MetricBatch,
+        now_ns: TimeNs,
+        out: &mut Vec<MetricBatch>,
+    ) -> Result<(), ComponentError> {
+        (self.0)(&mut batch, now_ns)?;
+        if !batch.is_empty() {
+            out.push(batch);
+        }
+        Ok(())
+    }
+}
 
 /// Where a processor counts what it left out, and says each thing once.
 #[derive(Debug)]
