@@ -25,12 +25,14 @@
 //! assert_eq!(resource.attributes.get_str("aws.ecs.task.id"), Some("0123"));
 //! ```
 
+pub mod api;
 mod json;
 pub mod measure;
 pub mod metadata;
 pub mod metrics;
 pub mod resource;
 pub mod stats;
+pub mod targets;
 pub mod timestamp;
 
 pub use metrics::{Collected, Warning, task_metrics};
