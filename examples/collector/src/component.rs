@@ -121,6 +121,9 @@ pub trait Exporter: Send {
 /// Something beside the pipelines: a health page, an authenticator.
 #[async_trait]
 pub trait Extension: Send {
+    /// Before the start: by `fatal` it can stop the collector when it can never work again.
+    fn attach(&mut self, _fatal: Fatal) {}
+
     /// Opens what it serves.
     ///
     /// # Errors
@@ -136,6 +139,26 @@ pub trait Extension: Send {
 
     /// Closes what it opened.
     async fn shutdown(&mut self) {}
+}
+
+/// Stops the collector because something can never work again.
+#[derive(Clone, Debug, Default)]
+pub struct Fatal(Option<tokio::sync::mpsc::Sender<ComponentError>>);
+
+impl Fatal {
+    /// A handle, and where its reports arrive.
+    pub fn channel() -> (Self, tokio::sync::mpsc::Receiver<ComponentError>) {
+        let (sender, reports) = tokio::sync::mpsc::channel(1);
+        (Self(Some(sender)), reports)
+    }
+
+    /// Stops the collector with this error. Only logs it where nobody listens.
+    pub async fn report(&self, error: ComponentError) {
+        tracing::error!("{error}");
+        if let Some(sender) = &self.0 {
+            let _ = sender.send(error).await;
+        }
+    }
 }
 
 /// Where a receiver puts its batches: every pipeline that lists the receiver.

@@ -37,7 +37,8 @@ const EXPORTERS: &[(&str, Build<dyn Exporter>)] = &[
 ];
 
 /// The extensions. They get the whole component, as their settings are read before others.
-const EXTENSIONS: &[(&str, BuildExtension)] = &[("health_check", extensions::health_check::build)];
+const EXTENSIONS: &[(&str, BuildExtension)] =
+    &[("ecs_observer", extensions::ecs_observer::build), ("health_check", extensions::health_check::build)];
 
 /// As [`Build`].
 type BuildExtension = fn(&Component, &BuildContext, &mut Problems) -> Option<Box<dyn Extension>>;

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
-use crate::component::{BuildContext, ComponentError, Exporter, Extension, MetricSink, Receiver};
+use crate::component::{BuildContext, ComponentError, Exporter, Extension, Fatal, MetricSink, Receiver};
 use crate::components;
 use crate::config::collector::Reference;
 use crate::config::{CollectorConfig, Component, Problems, Section, Signal};
@@ -95,17 +95,30 @@ impl Service {
     /// A component cannot start; what had started is stopped again.
     pub async fn run(self, stop: CancellationToken) -> Result<(), ComponentError> {
         let Self { receivers, pipelines, exporters, mut extensions, metrics } = self;
+        let (fatal, mut reports) = Fatal::channel();
         for started in 0..extensions.len() {
             let (id, extension) = &mut extensions[started];
+            extension.attach(fatal.clone());
             if let Err(error) = extension.start().await {
                 let error = ComponentError(format!("failed to start extension {id}: {error}"));
                 stop_extensions(&mut extensions[..started]).await;
                 return Err(error);
             }
         }
+        drop(fatal);
+        let told = stop.clone();
+        let failed = tokio::spawn(async move {
+            let error = reports.recv().await?;
+            told.cancel();
+            Some(error)
+        });
         let result = run_pipelines(receivers, pipelines, exporters, &mut extensions, &metrics, &stop).await;
         stop_extensions(&mut extensions).await;
-        result
+        drop(extensions); // with them go the last handles that could report anything
+        match failed.await {
+            Ok(Some(error)) => result.and(Err(error)),
+            _ => result,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The `awsemf` exporter, and the program with it, against moto, an independent CloudWatch Logs.
 //!
-//! Needs `moto_server` (`pip install 'moto[server,logs]'`) in the path or under
+//! Needs `moto_server` (`pip install 'moto[server,logs,ecs,ec2]'`) in the path or under
 //! `MOTO_SERVER`. Without it the tests say so and pass, unless `CI` is set.
 
 #![allow(clippy::unwrap_used, clippy::std_instead_of_core, reason = "a test of a std program")]
@@ -8,8 +8,6 @@
 
 mod support;
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -20,58 +18,17 @@ use otelpipe_collector::aws::sign::{Scope, sign};
 use otelpipe_collector::component::{BuildContext, Exporter as _};
 use otelpipe_collector::config::{ComponentId, Problems, yaml};
 use otelpipe_collector::exporters::awsemf::AwsEmfExporter;
-use otelpipe_collector::http_client::{HttpClient, HttpOptions, Limits};
+use otelpipe_collector::http_client::Limits;
 use otelpipe_core::batch::MetricBatch;
 use otelpipe_core::metric::{Metric, MetricData};
 use otelpipe_core::point::NumberPoint;
 use serde_json::{Value, json};
 use support::folder::Folder;
+use support::moto::Moto;
 use support::process::Collector;
 use support::server::{Reply, Server};
 
-struct Moto {
-    process: Child,
-    url: String,
-    http: HttpClient,
-}
-
 impl Moto {
-    /// Starts the server on a free port. Without such a program it says that `test` is
-    /// left out; where tests must be complete, that is a failure.
-    fn start(test: &str) -> Option<Self> {
-        let moto = Self::spawn();
-        if moto.is_none() {
-            assert!(std::env::var_os("CI").is_none(), "moto_server is missing");
-            eprintln!("LEFT OUT: {test}: moto_server is missing; pip install 'moto[server,logs]'");
-        }
-        moto
-    }
-
-    fn spawn() -> Option<Self> {
-        let program = std::env::var("MOTO_SERVER").unwrap_or_else(|_| "moto_server".into());
-        let mut command = Command::new(program);
-        command.args(["-H", "127.0.0.1", "-p", "0"]).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut process = command.spawn().ok()?;
-        let mut lines = BufReader::new(process.stderr.take()?).lines();
-        let url = loop {
-            let Some(line) = lines.next() else {
-                let _ = process.wait();
-                return None; // a wrapper of that name without the program behind it
-            };
-            let line = line.expect("the server's messages are text");
-            if let Some((_, url)) = line.split_once("Running on ") {
-                break url.trim().to_owned();
-            }
-        };
-        // Goes on reading, so that the server never waits for room in the pipe.
-        std::thread::spawn(move || lines.for_each(drop));
-        Some(Self {
-            process,
-            url,
-            http: HttpClient::new(&HttpOptions::default()).expect("the defaults are valid"),
-        })
-    }
-
     async fn call(&self, operation: &str, body: Value) -> Value {
         let mut request = Request::post(&self.url)
             .header("content-type", "application/x-amz-json-1.1")
@@ -96,13 +53,6 @@ impl Moto {
                 (event["timestamp"].as_i64().unwrap(), document)
             })
             .collect()
-    }
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 

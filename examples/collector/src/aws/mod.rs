@@ -1,6 +1,7 @@
 //! AWS: credentials, region, signatures, and the calls of CloudWatch Logs.
 
 pub mod credentials;
+pub mod ecs;
 pub mod imds;
 pub mod logs;
 pub mod profile;

@@ -1,3 +1,4 @@
 //! Extensions: what runs beside the pipelines.
 
+pub mod ecs_observer;
 pub mod health_check;

@@ -7,6 +7,7 @@ pub(crate) mod api_server;
 pub(crate) mod cloudwatch;
 pub(crate) mod folder;
 pub(crate) mod golden;
+pub(crate) mod moto;
 pub(crate) mod process;
 pub(crate) mod server;
 
