@@ -1,0 +1,4 @@
+//! `cargo fuzz run ecs --features libfuzzer`
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| otelpipe_fuzz::ecs::run(data));
