@@ -1,5 +1,6 @@
 //! Durations as collector configurations write them: Go's `1h30m`, `60s`, `100ms`.
 
+use alloc::borrow::ToOwned as _;
 use alloc::string::String;
 
 use crate::time::{NS_PER_MS, NS_PER_S};
@@ -21,11 +22,21 @@ use crate::time::{NS_PER_MS, NS_PER_S};
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct GoDuration(pub u64);
 
-/// A text that is no duration.
+/// A text that is not a duration.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{text:?} is not a duration such as 60s, 1m30s or 100ms")]
-pub struct DurationError {
-    text: String,
+pub enum DurationError {
+    /// Not a number with a unit, or several of them.
+    #[error("`{0}` is not a duration such as `30s`, `1m30s` or `500ms`")]
+    Form(String),
+    /// A number alone, where the unit decides.
+    #[error("the duration `{0}` has no unit, such as in `{0}s`")]
+    NoUnit(String),
+    /// Below zero.
+    #[error("the duration `{0}` is negative")]
+    Negative(String),
+    /// More than about 292 years.
+    #[error("the duration `{0}` is too long")]
+    TooLong(String),
 }
 
 impl GoDuration {
@@ -44,7 +55,46 @@ impl GoDuration {
     /// # Errors
     /// If the text is anything else, negative, or above about 292 years.
     pub fn parse(text: &str) -> Result<Self, DurationError> {
-        parse(text).map(Self).ok_or_else(|| DurationError { text: text.into() })
+        let form = || DurationError::Form(text.to_owned());
+        let (negative, mut rest) = match text.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, text.strip_prefix('+').unwrap_or(text)),
+        };
+        if rest == "0" {
+            return Ok(Self::default());
+        }
+        if rest.is_empty() {
+            return Err(form());
+        }
+        if rest.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
+            return Err(DurationError::NoUnit(text.to_owned()));
+        }
+        let mut total: u128 = 0;
+        while !rest.is_empty() {
+            let number_len = rest.bytes().take_while(|b| b.is_ascii_digit() || *b == b'.').count();
+            let (number, after) = rest.split_at_checked(number_len).ok_or_else(form)?;
+            let unit_len = after.bytes().take_while(|b| !b.is_ascii_digit() && *b != b'.').count();
+            let (unit, after) = after.split_at_checked(unit_len).ok_or_else(form)?;
+            let unit_ns: u128 = match unit {
+                "ns" => 1,
+                "us" | "\u{b5}s" | "\u{3bc}s" => 1_000,
+                "ms" => 1_000_000,
+                "s" => 1_000_000_000,
+                "m" => 60_000_000_000,
+                "h" => 3_600_000_000_000,
+                _ => return Err(form()),
+            };
+            total = total
+                .checked_add(scaled(number, unit_ns).ok_or_else(form)?)
+                .ok_or_else(|| DurationError::TooLong(text.to_owned()))?;
+            rest = after;
+        }
+        match i64::try_from(total) {
+            Ok(0) => Ok(Self::default()),
+            Ok(_) if negative => Err(DurationError::Negative(text.to_owned())),
+            Ok(ns) => Ok(Self(ns.unsigned_abs())),
+            Err(_) => Err(DurationError::TooLong(text.to_owned())),
+        }
     }
 }
 
@@ -56,59 +106,17 @@ impl core::str::FromStr for GoDuration {
     }
 }
 
-fn parse(text: &str) -> Option<u64> {
-    let mut rest = text.strip_prefix('+').unwrap_or(text);
-    if rest == "0" || rest == "-0" {
-        return Some(0);
-    }
-    let mut total = 0_u64;
-    if rest.is_empty() {
+/// `number × unit_ns`, cut to whole nanoseconds; `None` if `number` is not a decimal number or too large.
+fn scaled(number: &str, unit_ns: u128) -> Option<u128> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
         return None;
     }
-    while !rest.is_empty() {
-        let (whole, after) = digits(rest);
-        let (fraction, after) = match after.strip_prefix('.') {
-            Some(after) => digits(after),
-            None => ("", after),
-        };
-        if whole.is_empty() && fraction.is_empty() {
-            return None;
-        }
-        let end = after.find(|c: char| c == '.' || c.is_ascii_digit()).unwrap_or(after.len());
-        let (unit, after) = after.split_at(end);
-        let unit_ns = unit_ns(unit)?;
-        let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
-        total = total.checked_add(whole.checked_mul(unit_ns)?)?.checked_add(part(fraction, unit_ns))?;
-        rest = after;
-    }
-    i64::try_from(total).is_ok().then_some(total)
-}
-
-fn digits(text: &str) -> (&str, &str) {
-    text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
-}
-
-/// The nanoseconds of `0.fraction` units, rounded down; digits beyond the 18th say nothing.
-fn part(fraction: &str, unit_ns: u64) -> u64 {
-    let (mut numerator, mut denominator) = (0_u64, 1_u64);
-    for digit in fraction.bytes().take(18) {
-        numerator = numerator * 10 + u64::from(digit - b'0');
-        denominator *= 10;
-    }
-    let ns = u128::from(numerator) * u128::from(unit_ns) / u128::from(denominator);
-    u64::try_from(ns).unwrap_or(u64::MAX) // below unit_ns
-}
-
-fn unit_ns(unit: &str) -> Option<u64> {
-    Some(match unit {
-        "ns" => 1,
-        "us" | "µs" | "μs" => 1_000,
-        "ms" => NS_PER_MS,
-        "s" => NS_PER_S,
-        "m" => 60 * NS_PER_S,
-        "h" => 3_600 * NS_PER_S,
-        _ => return None,
-    })
+    let whole: u128 = if whole.is_empty() { 0 } else { whole.parse::<u64>().ok()?.into() };
+    let digits = fraction.get(..fraction.len().min(18))?; // more digits are below a nanosecond
+    let part: u128 = if digits.is_empty() { 0 } else { digits.parse().ok()? };
+    let scale = 10u128.pow(u32::try_from(digits.len()).ok()?);
+    Some(whole * unit_ns + part * unit_ns / scale)
 }
 
 #[cfg(feature = "serde")]
@@ -132,7 +140,9 @@ impl<'de> serde::Deserialize<'de> for GoDuration {
             }
 
             fn visit_i64<E: serde::de::Error>(self, ns: i64) -> Result<GoDuration, E> {
-                u64::try_from(ns).map(GoDuration).map_err(|_| E::custom("a duration must not be negative"))
+                u64::try_from(ns)
+                    .map(GoDuration)
+                    .map_err(|_| E::custom(DurationError::Negative(alloc::format!("{ns}"))))
             }
         }
 
@@ -148,6 +158,8 @@ mod tests {
     fn durations_of_go_are_read_exactly() {
         for (text, ns) in [
             ("0", 0),
+            ("-0", 0),
+            ("0.3333333333333333333h", 1_199_999_999_999),
             ("60s", 60 * NS_PER_S),
             ("1h2m3s4ms5us6ns", 3_723_004_005_006),
             ("1µs", 1_000),
@@ -161,12 +173,14 @@ mod tests {
     }
 
     #[test]
-    fn what_go_refuses_is_refused() {
-        for text in ["", "s", "1", "-1s", "1d", "1 s", ".s", "1s2", "3000000h"] {
-            let error = GoDuration::parse(text).expect_err(text);
-            assert!(format!("{error}").starts_with(&format!("{text:?} is not a duration")), "{error}");
+    fn what_go_refuses_is_refused_with_its_reason() {
+        let form = |text: &str| DurationError::Form(text.to_owned());
+        for text in ["", "s", "1d", "1 s", ".s", "1..5s", "5ß"] {
+            assert_eq!(GoDuration::parse(text), Err(form(text)));
         }
+        assert_eq!(GoDuration::parse("1s2"), Err(form("1s2")));
+        assert_eq!(GoDuration::parse("30"), Err(DurationError::NoUnit("30".to_owned())));
+        assert_eq!(GoDuration::parse("-1s"), Err(DurationError::Negative("-1s".to_owned())));
+        assert_eq!(GoDuration::parse("3000000h"), Err(DurationError::TooLong("3000000h".to_owned())));
     }
-
-    use alloc::format;
 }

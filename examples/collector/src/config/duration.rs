@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::time::Duration;
 
+pub use otelpipe_core::duration::DurationError;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
 /// A duration setting of the collector: `300ms`, `1.5h`, `1h10m`, or a number of nanoseconds.
@@ -16,23 +17,6 @@ pub struct GoDuration(Duration);
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub struct PromDuration(Duration);
 
-/// A text that is not a duration.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum DurationError {
-    /// Not a number with a unit, or several of them.
-    #[error("`{0}` is not a duration such as `30s`, `1m30s` or `500ms`")]
-    Form(String),
-    /// A number alone, where the unit decides.
-    #[error("the duration `{0}` has no unit, such as in `{0}s`")]
-    NoUnit(String),
-    /// Below zero.
-    #[error("the duration `{0}` is negative")]
-    Negative(String),
-    /// More than about 292 years.
-    #[error("the duration `{0}` is too long")]
-    TooLong(String),
-}
-
 impl GoDuration {
     /// A setting of that length.
     pub const fn new(duration: Duration) -> Self {
@@ -41,65 +25,11 @@ impl GoDuration {
 
     /// Reads Go duration text.
     ///
-    /// Source: `ParseDuration` in Go `time/format.go`.
-    ///
     /// # Errors
     /// When the text is not of that form, negative, or too long.
     pub fn parse(text: &str) -> Result<Self, DurationError> {
-        let form = || DurationError::Form(text.to_owned());
-        let (negative, mut rest) = match text.strip_prefix('-') {
-            Some(rest) => (true, rest),
-            None => (false, text.strip_prefix('+').unwrap_or(text)),
-        };
-        if rest == "0" {
-            return Ok(Self::default());
-        }
-        if rest.is_empty() {
-            return Err(form());
-        }
-        if rest.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
-            return Err(DurationError::NoUnit(text.to_owned()));
-        }
-        let mut total: u128 = 0;
-        while !rest.is_empty() {
-            let number_len = rest.bytes().take_while(|b| b.is_ascii_digit() || *b == b'.').count();
-            let (number, after) = rest.split_at_checked(number_len).ok_or_else(form)?;
-            let unit_len = after.bytes().take_while(|b| !b.is_ascii_digit() && *b != b'.').count();
-            let (unit, after) = after.split_at_checked(unit_len).ok_or_else(form)?;
-            let unit_ns: u128 = match unit {
-                "ns" => 1,
-                "us" | "\u{b5}s" | "\u{3bc}s" => 1_000,
-                "ms" => 1_000_000,
-                "s" => 1_000_000_000,
-                "m" => 60_000_000_000,
-                "h" => 3_600_000_000_000,
-                _ => return Err(form()),
-            };
-            total = total
-                .checked_add(scaled(number, unit_ns).ok_or_else(form)?)
-                .ok_or_else(|| DurationError::TooLong(text.to_owned()))?;
-            rest = after;
-        }
-        match i64::try_from(total) {
-            Ok(0) => Ok(Self::default()),
-            Ok(_) if negative => Err(DurationError::Negative(text.to_owned())),
-            Ok(ns) => Ok(Self(Duration::from_nanos(ns.unsigned_abs()))),
-            Err(_) => Err(DurationError::TooLong(text.to_owned())),
-        }
+        otelpipe_core::duration::GoDuration::parse(text).map(|read| Self(Duration::from_nanos(read.0)))
     }
-}
-
-/// `number × unit_ns`, cut to whole nanoseconds; `None` if `number` is not a decimal number or too large.
-fn scaled(number: &str, unit_ns: u128) -> Option<u128> {
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
-        return None;
-    }
-    let whole: u128 = if whole.is_empty() { 0 } else { whole.parse::<u64>().ok()?.into() };
-    let digits = fraction.get(..fraction.len().min(18))?; // more digits are below a nanosecond
-    let part: u128 = if digits.is_empty() { 0 } else { digits.parse().ok()? };
-    let scale = 10u128.pow(u32::try_from(digits.len()).ok()?);
-    Some(whole * unit_ns + part * unit_ns / scale)
 }
 
 impl PromDuration {
