@@ -73,6 +73,13 @@ impl Attributes {
         core::ptr::eq(self.as_slice(), other.as_slice())
     }
 
+    /// Where the list lies, if others share it: as long as one of them does, no other
+    /// list has this address, and this one does not change.
+    pub(crate) fn shared_address(&self) -> Option<usize> {
+        let list = self.0.as_ref().filter(|list| Arc::strong_count(list) > 1)?;
+        Some(Arc::as_ptr(list).addr())
+    }
+
     /// The value of `key`.
     pub fn get(&self, key: &str) -> Option<&AttributeValue> {
         self.iter().find(|(name, _)| name == key).map(|(_, value)| value)
@@ -263,6 +270,16 @@ mod tests {
             }
             assert_eq!(fast, slow, "{from} to {to}");
         }
+    }
+
+    #[test]
+    fn a_shared_list_has_one_address() {
+        let one: Attributes = [("a", "1")].into_iter().collect();
+        assert_eq!(one.shared_address(), None);
+        let two = one.clone();
+        assert!(one.shared_address().is_some() && one.shared_address() == two.shared_address());
+        drop(two);
+        assert_eq!(one.shared_address(), None);
     }
 
     #[test]

@@ -26,6 +26,30 @@ fn label_2_labels_and_renames_as_upstream() {
     compare_transforms("metricstransform/label_2", "08-metricsgeneration_2", "09-metricstransform_label_2");
 }
 
+/// A scraper keeps the lists of known series, so that rules see the same ones again and again.
+#[test]
+fn lists_that_are_shared_between_scrapes_give_the_same() {
+    for (id, before) in [
+        ("metricstransform/label_1", "00-raw"),
+        ("metricstransform/rename", "02-resourcedetection"),
+        ("metricstransform/label_2", "08-metricsgeneration_2"),
+    ] {
+        let configs: Vec<TransformConfig> = processor(id);
+        let compiled = || Transforms::compile(&configs, "v0.49.0").expect("a good configuration");
+        let mut remembers = compiled();
+        for (mut own, kept) in stage(before).into_iter().zip(stage(before)) {
+            let arrived = lines(&kept);
+            compiled().apply(&mut own);
+            for _ in 0..3 {
+                let mut shared = kept.clone();
+                remembers.apply(&mut shared);
+                assert_eq!(lines(&shared), lines(&own), "{id}");
+            }
+            assert_eq!(lines(&kept), arrived, "{id} changes copies only");
+        }
+    }
+}
+
 #[test]
 fn generation_1_computes_what_upstream_computes() {
     compare_generation("metricsgeneration/1", "06-deltatorate", "07-metricsgeneration_1");

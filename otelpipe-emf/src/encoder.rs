@@ -400,7 +400,7 @@ impl<'a> Pass<'_, 'a> {
         let EmfEncoder { rules, names, hashers, .. } = &mut *self.encoder;
         let origin = &self.groups.origins[current.origin];
         let labels = PointLabels { origin, attributes: candidate.attributes, quantile: candidate.quantile };
-        let hash = labels.hash(0, hashers, rules.fargate);
+        let hash = self.groups.hashes.of(current.origin, &labels, hashers, rules.fargate);
         let known = if origin.complete {
             Some((origin.group, origin.stream))
         } else if rules.options.sticky_names {

@@ -9,7 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::hash::{BuildHasher, Hash, Hasher};
 
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use otelpipe_core::attributes::Attributes;
 use otelpipe_core::metric::MetricKind;
 use otelpipe_core::number;
@@ -296,6 +296,31 @@ pub(crate) struct Groups<'a> {
     pub(crate) groups: Vec<Group<'a>>,
     entries: Vec<Entry>,
     table: HashTable<(u64, u32)>,
+    pub(crate) hashes: LabelHashes,
+}
+
+/// Hashes of the labels that a batch has shown so far, by origin and the address of the
+/// point's own list: all metrics of a container share one list, which is read once.
+#[derive(Debug, Default)]
+pub(crate) struct LabelHashes(HashMap<(usize, usize), u64>);
+
+impl LabelHashes {
+    /// As [`PointLabels::hash`]. All lists live as long as the batch, so none of them can
+    /// have had the address of another.
+    pub(crate) fn of(
+        &mut self,
+        origin: usize,
+        labels: &PointLabels<'_, '_>,
+        hashers: &[LabelHasher; 2],
+        derives_kubernetes: bool,
+    ) -> u64 {
+        let own = labels.attributes.as_slice();
+        if labels.quantile.is_some() || own.is_empty() {
+            return labels.hash(0, hashers, derives_kubernetes);
+        }
+        let hash = self.0.entry((origin, own.as_ptr().addr()));
+        *hash.or_insert_with(|| labels.hash(0, hashers, derives_kubernetes))
+    }
 }
 
 impl<'a> Groups<'a> {

@@ -125,7 +125,10 @@ impl Pattern {
         }
         match self.regex() {
             Some(regex) => {
-                let Some(found) = regex.captures(text) else { return false };
+                // Looking for groups allocates even when there is no match, the usual case.
+                let Some(found) = self.is_match(text).then(|| regex.captures(text)).flatten() else {
+                    return false;
+                };
                 self.write(template, out, |index| found.get(index).map(|group| group.as_str()));
             }
             None if self.is_match(text) => self.write(template, out, |index| self.plain_group(text, index)),

@@ -3,6 +3,7 @@
 use alloc::format;
 use alloc::vec::Vec;
 
+use super::memo::EditMemo;
 use super::report::{CombineRefusal, RuleReport, TransformReport, TransformWarning};
 use super::scale::Scale;
 use super::select::{Matched, NameMemo};
@@ -20,16 +21,18 @@ impl Transforms {
     /// merged across scopes. Empty scopes and resources are removed; what `group`
     /// made comes after all other resources.
     ///
-    /// Takes `&mut self` to remember which names match which rules.
+    /// Takes `&mut self` to remember which names match which rules, and what became of
+    /// the label sets of known series.
     pub fn apply(&mut self, batch: &mut MetricBatch) -> TransformReport {
-        let Self { rules, memo } = self;
+        let Self { rules, memo, edits } = self;
         memo.trim();
+        edits.trim();
         let mut report = TransformReport::default();
         let mut groups = Vec::new();
         for ResourceMetrics { resource, scopes } in &mut batch.resources {
             for scope in scopes {
                 let rows = scope.metrics.iter().map(|metric| memo.row(&metric.name, rules)).collect();
-                let mut work = Work { resource, scope, rows, rules, memo, report: &mut report };
+                let mut work = Work { resource, scope, rows, rules, memo, edits, report: &mut report };
                 for (index, rule) in rules.iter().enumerate() {
                     work.apply(index, rule, &mut groups);
                 }
@@ -48,6 +51,7 @@ struct Work<'a> {
     rows: Vec<usize>,
     rules: &'a [TransformRule],
     memo: &'a mut NameMemo,
+    edits: &'a mut EditMemo,
     report: &'a mut TransformReport,
 }
 
@@ -86,7 +90,7 @@ impl Work<'_> {
             if let Some(new_name) = rule.new_name(&copy.name) {
                 copy.name = new_name;
             }
-            if rule.operate(&mut copy, true, counts) {
+            if rule.operate(index, &mut copy, true, self.edits, counts) {
                 self.push(copy);
             }
         }
@@ -109,7 +113,7 @@ impl Work<'_> {
                 self.rows[at] = self.memo.row(&new_name, self.rules);
                 metric.name = new_name;
             }
-            if !rule.operate(metric, whole, counts) {
+            if !rule.operate(index, metric, whole, self.edits, counts) {
                 gone.push(at);
             }
         }
@@ -142,7 +146,7 @@ impl Work<'_> {
             append_points(&mut combined.data, metric.data);
         }
         counts.merged += combined.merge_points(Some(aggregation));
-        if rule.operate(&mut combined, true, counts) {
+        if rule.operate(index, &mut combined, true, self.edits, counts) {
             self.push(combined);
         }
     }
@@ -198,13 +202,21 @@ impl Work<'_> {
 impl TransformRule {
     /// Runs the operations; `whole` says that the rule may change the metric itself.
     /// Returns whether the metric stays: it lost its last point or it had none before.
-    fn operate(&self, metric: &mut Metric, whole: bool, counts: &mut RuleReport) -> bool {
+    fn operate(
+        &self,
+        index: usize,
+        metric: &mut Metric,
+        whole: bool,
+        memo: &mut EditMemo,
+        counts: &mut RuleReport,
+    ) -> bool {
         if self.operations.is_empty() {
             return true;
         }
         let was_empty = metric.point_count() == 0;
         // Label edits in a row are done point by point: one walk over the points.
-        for run in self.operations.chunk_by(|a, b| a.edits_labels() && b.edits_labels()) {
+        let runs = self.operations.chunk_by(|a, b| a.edits_labels() && b.edits_labels());
+        for (at, run) in runs.enumerate() {
             match run {
                 [one] if !one.edits_labels() => {
                     if whole || !one.needs_whole_metric() {
@@ -212,7 +224,9 @@ impl TransformRule {
                     }
                 }
                 edits => each_attributes(metric, |attributes| {
-                    edits.iter().for_each(|edit| self.edit_labels(edit, attributes, whole));
+                    memo.edit((index, at, whole), attributes, |attributes| {
+                        edits.iter().for_each(|edit| self.edit_labels(edit, attributes, whole));
+                    });
                 }),
             }
         }

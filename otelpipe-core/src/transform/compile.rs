@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::config::{ActionWord, Choice, MatchType, OperationWord, SubmatchCase};
 use super::label::{AddLabel, DeleteLabelValue, KeepLabels, UnifyLabelValues, UpdateLabel};
+use super::memo::EditMemo;
 use super::rename::NewName;
 use super::select::{LabelMatcher, NameMemo, Selection};
 use super::{
@@ -25,7 +26,7 @@ impl Transforms {
     pub fn compile(configs: &[TransformConfig], version: &str) -> Result<Self, TransformError> {
         let compile = |(at, config)| rule(&format!("transforms[{at}]"), config, version);
         let rules = configs.iter().enumerate().map(compile).collect::<Result<_, _>>()?;
-        Ok(Self { rules, memo: NameMemo::default() })
+        Ok(Self { rules, memo: NameMemo::default(), edits: EditMemo::default() })
     }
 }
 

@@ -40,6 +40,7 @@ mod apply;
 mod compile;
 mod config;
 mod label;
+mod memo;
 mod rename;
 mod report;
 mod scale;
@@ -55,14 +56,16 @@ pub use config::{OperationConfig, TransformConfig, TransformError, ValueActionCo
 pub use label::{AddLabel, DeleteLabelValue, KeepLabels, UnifyLabelValues, UpdateLabel};
 pub use report::{CombineRefusal, RuleReport, TransformReport, TransformWarning};
 
+use memo::EditMemo;
 use rename::NewName;
 use select::{NameMemo, Selection};
 
-/// Compiled transforms, and what they remember of metric names.
+/// Compiled transforms, and what they remember of metric names and label sets.
 #[derive(Clone, Debug, Default)]
 pub struct Transforms {
     rules: Vec<TransformRule>,
     memo: NameMemo,
+    edits: EditMemo,
 }
 
 impl Transforms {
