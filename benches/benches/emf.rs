@@ -5,7 +5,7 @@ use core::hint::black_box;
 use std::collections::{BTreeMap, HashMap};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use otelpipe_benches::{body, thread_time};
+use otelpipe_benches::{ThreadTime, body, criterion};
 use otelpipe_core::batch::MetricBatch;
 use otelpipe_core::metric::{MetricData, MetricKind};
 use otelpipe_core::otlp_json;
@@ -182,7 +182,7 @@ fn check(batches: &[MetricBatch]) -> u64 {
     values
 }
 
-fn bench(criterion: &mut Criterion) {
+fn bench(criterion: &mut Criterion<ThreadTime>) {
     let text = String::from_utf8(body(BATCHES)).expect("OTLP JSON is UTF-8");
     let mut batches: Vec<MetricBatch> =
         text.lines().map(|line| otlp_json::read(line).expect("the data is valid")).collect();
@@ -194,49 +194,47 @@ fn bench(criterion: &mut Criterion) {
 
     let mut ours = encoder();
     group.bench_function("encoder", |bencher| {
-        bencher.iter_custom(|rounds| {
-            thread_time(rounds, || {
-                for batch in &batches {
-                    ours.encode_with(black_box(batch), NOW_MS, |event| {
-                        black_box(event.message);
-                    });
-                }
-            })
+        bencher.iter(|| {
+            for batch in &batches {
+                ours.encode_with(black_box(batch), NOW_MS, |event| {
+                    black_box(event.message);
+                });
+            }
         });
     });
     let mut trees = ValueTrees::default();
     group.bench_function("serde_json value tree", |bencher| {
-        bencher.iter_custom(|rounds| {
-            thread_time(rounds, || {
-                for batch in &batches {
-                    trees.encode(black_box(batch), |text| {
-                        black_box(text);
-                    });
-                }
-            })
+        bencher.iter(|| {
+            for batch in &batches {
+                trees.encode(black_box(batch), |text| {
+                    black_box(text);
+                });
+            }
         });
     });
     let mut body = String::new();
     group.bench_function("encoder, batches and request bodies", |bencher| {
-        bencher.iter_custom(|rounds| {
-            thread_time(rounds, || {
-                let mut batcher = LogBatcher::new(LogLimits::default());
-                for batch in &batches {
-                    ours.encode_with(black_box(batch), NOW_MS, |event| {
-                        let closed = batcher.push(event, NOW_MS).expect("the events are of now");
-                        assert!(closed.is_none(), "the batch is small");
-                    });
-                }
-                for batch in batcher.flush() {
-                    body.clear();
-                    write_body(LogsCall::PutLogEvents, &batch, &NewLogGroup::default(), &mut body);
-                    black_box(&body);
-                }
-            })
+        bencher.iter(|| {
+            let mut batcher = LogBatcher::new(LogLimits::default());
+            for batch in &batches {
+                ours.encode_with(black_box(batch), NOW_MS, |event| {
+                    let closed = batcher.push(event, NOW_MS).expect("the events are of now");
+                    assert!(closed.is_none(), "the batch is small");
+                });
+            }
+            for batch in batcher.flush() {
+                body.clear();
+                write_body(LogsCall::PutLogEvents, &batch, &NewLogGroup::default(), &mut body);
+                black_box(&body);
+            }
         });
     });
     group.finish();
 }
 
-criterion_group!(benches, bench);
+criterion_group! {
+    name = benches;
+    config = criterion();
+    targets = bench
+}
 criterion_main!(benches);

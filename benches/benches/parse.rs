@@ -4,7 +4,7 @@
 use core::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use otelpipe_benches::body;
+use otelpipe_benches::{ThreadTime, body, criterion};
 use otelpipe_prom::text::{Entries, Entry, Known, ParseOptions};
 
 const BODIES: [(&str, &str); 3] = [
@@ -85,7 +85,7 @@ fn baseline(body: &[u8]) -> (usize, usize, f64) {
     (samples, labels, sum)
 }
 
-fn parse(criterion: &mut Criterion) {
+fn parse(criterion: &mut Criterion<ThreadTime>) {
     for (short, name) in BODIES {
         let body = body(name);
         let (samples, labels, _) = all_labels(&body);
@@ -102,7 +102,7 @@ fn parse(criterion: &mut Criterion) {
 
 criterion_group! {
     name = benches;
-    config = Criterion::default().sample_size(20).measurement_time(core::time::Duration::from_secs(2));
+    config = criterion();
     targets = parse
 }
 criterion_main!(benches);

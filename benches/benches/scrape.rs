@@ -5,7 +5,7 @@ use core::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use otelpipe_benches::body;
+use otelpipe_benches::{ThreadTime, body, criterion};
 use otelpipe_core::batch::MetricBatch;
 use otelpipe_core::label::LabelSet;
 use otelpipe_prom::scrape::{
@@ -34,7 +34,7 @@ fn scrape(scraper: &mut TargetScraper, body: &[u8]) -> usize {
     black_box(batch).point_count()
 }
 
-fn benches(criterion: &mut Criterion) {
+fn benches(criterion: &mut Criterion<ThreadTime>) {
     let mut job = ScrapeConfig::default();
     job.job_name = "j".into();
     let rules = ScrapeRules::compile(&job, &GlobalConfig::default(), &ScrapeOptions::default());
@@ -58,5 +58,9 @@ fn benches(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(all, benches);
+criterion_group! {
+    name = all;
+    config = criterion();
+    targets = benches
+}
 criterion_main!(all);

@@ -5,6 +5,7 @@ use core::hint::black_box;
 use std::io::Read;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use otelpipe_benches::{ThreadTime, criterion};
 use otelpipe_core::attributes::Attributes;
 use otelpipe_core::batch::MetricBatch;
 use otelpipe_core::generate::{Generation, GenerationOptions, GenerationRuleConfig};
@@ -15,7 +16,7 @@ use otelpipe_core::transform::{TransformConfig, Transforms};
 const STAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../otelpipe-core/tests/data/golden/eks-stages");
 const POINTS: usize = 10_000;
 
-fn transform(c: &mut Criterion) {
+fn transform(c: &mut Criterion<ThreadTime>) {
     let input = node(POINTS);
     let mut chain = [rules("label_1"), rules("rename"), rules("label_2")];
     let mut group = c.benchmark_group("transform");
@@ -52,7 +53,7 @@ fn transform(c: &mut Criterion) {
     group.finish();
 }
 
-fn generate(c: &mut Criterion) {
+fn generate(c: &mut Criterion<ThreadTime>) {
     let configs: Vec<GenerationRuleConfig> =
         serde_json::from_value(processors()["metricsgeneration/1"].take()).expect("rules");
     let options = GenerationOptions { match_attributes: true, ..GenerationOptions::default() };
@@ -121,5 +122,9 @@ fn unshared(batch: &MetricBatch) -> MetricBatch {
     batch
 }
 
-criterion_group!(benches, transform, generate);
+criterion_group! {
+    name = benches;
+    config = criterion();
+    targets = transform, generate
+}
 criterion_main!(benches);

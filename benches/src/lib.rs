@@ -1,9 +1,17 @@
-//! What the benches share: where the input data is and how it is read.
+//! What the benches share: their clock, and where the input data is.
 
 use core::time::Duration;
 use std::io::Read;
-use std::path::Path;
-use std::time::Instant;
+use std::path::{Path, PathBuf};
+
+use criterion::Criterion;
+use criterion::measurement::{Measurement, ValueFormatter, WallTime};
+use rustix::time::{ClockId, clock_gettime};
+
+/// A file of this repository, by its path from the root.
+pub fn file(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
 
 /// The content of `data/NAME.gz`.
 ///
@@ -18,26 +26,51 @@ pub fn body(name: &str) -> Vec<u8> {
     body
 }
 
-/// Runs `routine` `rounds` times and says how long this thread worked on it, for
-/// `Bencher::iter_custom`: on a shared machine wall time says more about the neighbours.
-///
-/// Where the system does not tell (no `/proc/thread-self/schedstat`) it is wall time.
-/// The system counts in steps of a few milliseconds, so samples should last longer.
-pub fn thread_time(rounds: u64, mut routine: impl FnMut()) -> Duration {
-    let wall = Instant::now();
-    let before = on_cpu();
-    for _ in 0..rounds {
-        routine();
-    }
-    match (before, on_cpu()) {
-        (Some(before), Some(after)) => after.saturating_sub(before),
-        _ => wall.elapsed(),
-    }
+/// The processor time of the calling thread: on a shared machine wall time says more
+/// about the neighbours than about the code.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ThreadTime;
+
+/// Criterion on the clock of [`ThreadTime`], with few and long samples.
+pub fn criterion() -> Criterion<ThreadTime> {
+    Criterion::default()
+        .with_measurement(ThreadTime)
+        .sample_size(20)
+        .warm_up_time(Duration::from_secs(1))
+        .measurement_time(Duration::from_secs(3))
 }
 
-fn on_cpu() -> Option<Duration> {
-    // Leaving the processor for a moment makes the system settle the account.
-    std::thread::sleep(Duration::from_micros(50));
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
+/// How long the calling thread has worked so far.
+pub fn on_cpu() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).expect("a thread's time is not negative")
+}
+
+impl Measurement for ThreadTime {
+    type Intermediate = Duration;
+    type Value = Duration;
+
+    fn start(&self) -> Duration {
+        on_cpu()
+    }
+
+    fn end(&self, started: Duration) -> Duration {
+        on_cpu().saturating_sub(started)
+    }
+
+    fn add(&self, one: &Duration, other: &Duration) -> Duration {
+        *one + *other
+    }
+
+    fn zero(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn to_f64(&self, value: &Duration) -> f64 {
+        WallTime.to_f64(value)
+    }
+
+    fn formatter(&self) -> &dyn ValueFormatter {
+        WallTime.formatter()
+    }
 }
