@@ -9,6 +9,9 @@ use smallvec::SmallVec;
 /// The label that holds the metric name.
 pub const METRIC_NAME: &str = "__name__";
 
+/// The most labels that are searched one by one.
+const SHORT: usize = 32;
+
 /// One label, borrowed or owned. Ordered by name, then value.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Label<'a> {
@@ -54,23 +57,26 @@ impl<'a> LabelSet<'a> {
 
     /// The value of `name`, `None` if there is no such label.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.find(name).ok().map(|at| &*self.0[at].value)
+        self.position(name).map(|at| &*self.0[at].value)
     }
 
     /// Sets a label; an empty value removes it.
     pub fn set(&mut self, name: impl Into<Cow<'a, str>>, value: impl Into<Cow<'a, str>>) {
         let (name, value) = (name.into(), value.into());
-        match self.find(&name) {
-            Ok(at) if value.is_empty() => drop(self.0.remove(at)),
-            Ok(at) => self.0[at].value = value,
-            Err(_) if value.is_empty() => {}
-            Err(at) => self.0.insert(at, Label { name, value }),
+        match self.position(&name) {
+            Some(at) if value.is_empty() => drop(self.0.remove(at)),
+            Some(at) => self.0[at].value = value,
+            None if value.is_empty() => {}
+            None => {
+                let (Ok(at) | Err(at)) = self.find(&name);
+                self.0.insert(at, Label { name, value });
+            }
         }
     }
 
     /// Removes a label and returns its value.
     pub fn remove(&mut self, name: &str) -> Option<Cow<'a, str>> {
-        self.find(name).ok().map(|at| self.0.remove(at).value)
+        self.position(name).map(|at| self.0.remove(at).value)
     }
 
     /// Keeps the labels for which `keep` is true.
@@ -94,6 +100,16 @@ impl<'a> LabelSet<'a> {
         LabelSet(self.0.into_iter().map(|l| Label { name: owned(l.name), value: owned(l.value) }).collect())
     }
 
+    /// Where the label is. In a short list looking at every length is quicker than a
+    /// binary search, which must read the text of each name that it compares with.
+    fn position(&self, name: &str) -> Option<usize> {
+        if self.0.len() > SHORT {
+            return self.find(name).ok();
+        }
+        self.0.iter().position(|label| label.name == name)
+    }
+
+    /// Where the label is, or where it would have to be.
     fn find(&self, name: &str) -> Result<usize, usize> {
         self.0.binary_search_by(|label| (*label.name).cmp(name))
     }
@@ -193,6 +209,22 @@ mod tests {
     fn labels_stay_sorted_and_unique() {
         let set: LabelSet<'_> = [("b", "2"), ("a", "1"), ("b", "3"), ("c", "")].into_iter().collect();
         assert_eq!(set.to_string(), r#"{a="1", b="3"}"#);
+    }
+
+    #[test]
+    fn long_and_short_sets_find_the_same() {
+        for count in [SHORT - 1, SHORT, SHORT + 1, 3 * SHORT] {
+            let names: alloc::vec::Vec<_> = (0..count).map(|n| (n * 7 % count).to_string()).collect();
+            let mut set: LabelSet<'_> = names.iter().map(|name| (&**name, &**name)).collect();
+            assert_eq!(set.get("x"), None);
+            for name in &names {
+                assert_eq!(set.get(name), Some(&**name));
+            }
+            assert!(set.iter().is_sorted());
+            let expected = set.len() - 1;
+            assert_eq!(set.remove("1").as_deref(), Some("1"));
+            assert_eq!((set.get("1"), set.len()), (None, expected));
+        }
     }
 
     #[test]
