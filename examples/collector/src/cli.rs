@@ -49,6 +49,9 @@ pub enum Command {
     #[command(after_help = "The documents go to standard output, the summary to standard error.\n\n\
         Exit status: 0; 1 standard output cannot be written; 2 wrong arguments")]
     Demo(DemoArgs),
+    /// Asks the health_check page of a collector that runs here, for container health checks
+    #[command(after_help = "Exit status: 0 it is ready; 1 it is not, or does not answer; 2 wrong arguments")]
+    Healthcheck(HealthcheckArgs),
 }
 
 /// Where the configuration comes from; the same for all commands.
@@ -77,6 +80,17 @@ pub struct RunArgs {
 #[derive(Args, Clone, Debug, Default)]
 pub struct CheckArgs {
     /// Print the problems as JSON, to standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `healthcheck`.
+#[derive(Args, Clone, Debug)]
+pub struct HealthcheckArgs {
+    /// The port of the page
+    #[arg(long, default_value_t = 13133)]
+    pub port: u16,
+    /// Print the answer as a JSON object, to standard output
     #[arg(long)]
     pub json: bool,
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use otelpipe_collector::cli::{Cli, Command, RunArgs, with_extra_config};
-use otelpipe_collector::commands::{check, components, demo, replay, run};
+use otelpipe_collector::commands::{check, components, demo, healthcheck, replay, run};
 use otelpipe_collector::config::fetch::HttpFetch;
 use otelpipe_collector::env::Env;
 
@@ -21,7 +21,7 @@ fn environment() -> Env {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(healthcheck::arguments(std::env::args_os().collect()));
     let env = environment();
     let fetch = HttpFetch::new(&env);
     let (out, err) = (&mut io::stdout(), &mut io::stderr());
@@ -42,6 +42,7 @@ fn main() -> ExitCode {
         Command::Components(args) => components::run(&args, out).map(|()| ExitCode::SUCCESS),
         Command::Replay(args) => replay::run(&args, &cli.config, &env, &fetch, out, err),
         Command::Demo(args) => demo::run(&args, out, err),
+        Command::Healthcheck(args) => healthcheck::run(&args, out, err),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error}");

@@ -3,5 +3,6 @@
 pub mod check;
 pub mod components;
 pub mod demo;
+pub mod healthcheck;
 pub mod replay;
 pub mod run;
