@@ -1,7 +1,7 @@
 //! The `ecs_observer` extension against moto, an independent ECS and EC2.
 //!
 //! Needs `moto_server` (`pip install 'moto[server,logs,ecs,ec2]'`) in the path or under
-//! `MOTO_SERVER`. Without it the tests say so and pass, unless `CI` is set.
+//! `MOTO_SERVER`. Without it the tests say so and pass, unless `OTELPIPE_NEED_MOTO` is set.
 
 #![allow(clippy::unwrap_used, clippy::std_instead_of_core, reason = "a test of a std program")]
 #![allow(missing_docs, reason = "a test")]
