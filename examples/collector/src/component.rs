@@ -11,6 +11,8 @@ use otelpipe_core::batch::MetricBatch;
 use otelpipe_core::time::TimeNs;
 use tokio_util::sync::CancellationToken;
 
+use crate::authenticator::Authenticators;
+use crate::config::{CollectorConfig, Problems};
 use crate::env::Env;
 use crate::own_metrics::OwnMetrics;
 
@@ -27,12 +29,21 @@ pub struct BuildContext {
     pub now_ns: TimeNs,
     /// The names of the feature gates that are on.
     pub gates: Arc<std::collections::BTreeSet<String>>,
+    /// The authenticators that exporters may name.
+    pub authenticators: Authenticators,
 }
 
 impl BuildContext {
     /// How the collector calls itself in requests: `otelpipe/v0.1.0`.
     pub fn user_agent(&self) -> String {
         format!("otelpipe/{}", self.version)
+    }
+
+    /// The same with the authenticators that a configuration starts.
+    #[must_use]
+    pub fn with_authenticators(&self, config: &CollectorConfig, problems: &mut Problems) -> Self {
+        let authenticators = Authenticators::read(config, self, problems);
+        Self { authenticators, ..self.clone() }
     }
 
     /// Whether a feature gate is on.

@@ -34,11 +34,15 @@ const EXPORTERS: &[(&str, Build<dyn Exporter>)] = &[
     ("awsemf", exporters::awsemf::build),
     ("debug", exporters::debug::build),
     ("file", exporters::file::build),
+    ("prometheus_remote_write", exporters::prometheusremotewrite::build),
 ];
 
 /// The extensions. They get the whole component, as their settings are read before others.
-const EXTENSIONS: &[(&str, BuildExtension)] =
-    &[("ecs_observer", extensions::ecs_observer::build), ("health_check", extensions::health_check::build)];
+const EXTENSIONS: &[(&str, BuildExtension)] = &[
+    ("ecs_observer", extensions::ecs_observer::build),
+    ("health_check", extensions::health_check::build),
+    ("sigv4auth", extensions::sigv4auth::build),
+];
 
 /// As [`Build`].
 type BuildExtension = fn(&Component, &BuildContext, &mut Problems) -> Option<Box<dyn Extension>>;

@@ -43,12 +43,12 @@ pub const GATES: &[Gate] = &[
     gate(
         "exporter.prometheusremotewritexporter.enableSendingRW2",
         false,
-        "remote write may send protocol 2.0",
+        "remote write may send protocol 2.0; without effect, it always may",
     ),
     gate(
         "exporter.prometheusremotewritexporter.RetryOn429",
-        false,
-        "remote write retries when it is throttled",
+        true,
+        "remote write tries again later when it is throttled",
     ),
     gate(
         "metricsgeneration.MatchAttributes",

@@ -1,6 +1,7 @@
 //! The parts of the `otelpipe` collector, as a library for its binary, its tests and its benches.
 #![allow(clippy::std_instead_of_core, reason = "this crate is a std program; the rule is for the libraries")]
 
+pub mod authenticator;
 pub mod aws;
 pub mod cli;
 pub mod clock;

@@ -35,6 +35,55 @@ pub struct QueueLabel {
     exporter: String,
 }
 
+/// Labels of a remote-write exporter.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub struct RemoteWriteLabel {
+    /// The exporter's id.
+    pub exporter: String,
+    /// Where it sends to.
+    pub endpoint: String,
+}
+
+/// Counters of remote-write exporters.
+#[derive(Debug)]
+pub struct RemoteWriteMetrics {
+    /// Requests tried, each attempt.
+    pub sent_batches: Family<RemoteWriteLabel, Counter>,
+    /// Series made of batches.
+    pub translated_time_series: Family<RemoteWriteLabel, Counter>,
+    /// Points that remote write cannot carry.
+    pub failed_translations: Family<RemoteWriteLabel, Counter>,
+    /// Samples in requests that the store took.
+    pub written_samples: Family<RemoteWriteLabel, Counter>,
+    /// Native histograms in them.
+    pub written_histograms: Family<RemoteWriteLabel, Counter>,
+    /// Exemplars in them.
+    pub written_exemplars: Family<RemoteWriteLabel, Counter>,
+    /// Requests that one push may have under way.
+    pub consumers: Family<RemoteWriteLabel, Gauge>,
+}
+
+impl RemoteWriteMetrics {
+    fn register(registry: &mut Registry) -> Self {
+        macro_rules! family {
+            ($name:literal, $help:literal) => {{
+                let family = Family::default();
+                registry.register(concat!("exporter_prometheusremotewrite_", $name), $help, family.clone());
+                family
+            }};
+        }
+        Self {
+            sent_batches: family!("sent_batches", "Remote write requests tried, each attempt"),
+            translated_time_series: family!("translated_time_series", "Series made of batches"),
+            failed_translations: family!("failed_translations", "Points that remote write cannot carry"),
+            written_samples: family!("written_samples", "Samples that the store took"),
+            written_histograms: family!("written_histograms", "Native histograms that the store took"),
+            written_exemplars: family!("written_exemplars", "Exemplars that the store took"),
+            consumers: family!("consumers", "Requests that one push may have under way"),
+        }
+    }
+}
+
 /// Labels of points that a component dropped, with the reason.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct DropLabel {
@@ -95,6 +144,7 @@ pub struct OwnMetrics {
     dropped: Family<DropLabel, Counter>,
     queue_size: Family<QueueLabel, Gauge>,
     queue_capacity: Family<QueueLabel, Gauge>,
+    remote_write: RemoteWriteMetrics,
     uptime: Gauge<f64, std::sync::atomic::AtomicU64>,
     memory: Gauge,
     cpu: Gauge<f64, std::sync::atomic::AtomicU64>,
@@ -135,6 +185,7 @@ impl Default for OwnMetrics {
         let dropped = family!("dropped_metric_points", "Points dropped on purpose, by component and reason");
         let queue_size = family!("exporter_queue_size", "Batches waiting for an exporter");
         let queue_capacity = family!("exporter_queue_capacity", "Batches that may wait for an exporter");
+        let remote_write = RemoteWriteMetrics::register(&mut registry);
         let uptime = Gauge::default();
         registry.register("process_uptime", "Uptime of the process", uptime.clone());
         let memory = Gauge::default();
@@ -155,6 +206,7 @@ impl Default for OwnMetrics {
             dropped,
             queue_size,
             queue_capacity,
+            remote_write,
             uptime,
             memory,
             cpu,
@@ -223,6 +275,17 @@ impl OwnMetrics {
         let label = QueueLabel { exporter: id.to_owned() };
         self.queue_size.get_or_create(&label).set(i64::try_from(size).unwrap_or(i64::MAX));
         self.queue_capacity.get_or_create(&label).set(i64::try_from(capacity).unwrap_or(i64::MAX));
+    }
+
+    /// Counters of remote-write exporters.
+    pub fn remote_write(&self) -> &RemoteWriteMetrics {
+        &self.remote_write
+    }
+
+    /// Points dropped by a component for a reason so far.
+    pub fn dropped_points(&self, component: &str, reason: &str) -> u64 {
+        let label = DropLabel { component: component.to_owned(), reason: reason.to_owned() };
+        self.dropped.get_or_create(&label).get()
     }
 
     /// Points taken in by a receiver so far.

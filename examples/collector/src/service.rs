@@ -46,6 +46,7 @@ impl Service {
     /// and checked, and neither built nor started. `None` if anything is wrong; all of
     /// it is in `problems`.
     pub fn build(config: &CollectorConfig, cx: &BuildContext, problems: &mut Problems) -> Option<Self> {
+        let cx = &cx.with_authenticators(config, problems);
         let mut exporters: Vec<(String, Box<dyn Exporter>)> = Vec::new();
         let mut receivers: Vec<(String, Box<dyn Receiver>, Vec<usize>)> = Vec::new();
         let mut pipelines = Vec::new();

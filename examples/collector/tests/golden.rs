@@ -34,6 +34,7 @@ fn context(match_attributes: bool) -> BuildContext {
         version: "v0.49.0",
         now_ns: 1_795_257_000_000_000_000,
         gates: Arc::new(gates),
+        authenticators: Default::default(),
     }
 }
 

@@ -69,6 +69,7 @@ fn exporter(url: &str) -> AwsEmfExporter {
         version: "otelpipe test",
         now_ns: 0,
         gates: Arc::new(["awsemf.placeholderPerDocument".to_owned()].into()),
+        authenticators: Default::default(),
     };
     let mut problems = Problems::new();
     let node = yaml::parse(&text, &Arc::from("moto.yaml"), &mut problems).unwrap();

@@ -10,6 +10,7 @@ use super::report::TranslationReport;
 use super::series::SeriesTable;
 use super::snappy::Snappy;
 use super::translate::{Blocks, Translation};
+use super::view::SeriesView;
 use super::{Message, v1, v2};
 
 /// Writes the requests of a batch. Keeps its buffers, so that batch after batch costs
@@ -75,24 +76,9 @@ impl Encoder {
     /// batch without series gives no request.
     pub fn encode(&mut self, batch: &MetricBatch, each: impl FnMut(WriteRequest<'_>)) -> TranslationReport {
         let mut each = each;
-        let Self { translator, table, metadata, blocks, raw, body, snappy } = self;
-        let mut report = TranslationReport::default();
-        table.clear();
-        metadata.clear();
+        let mut report = self.translate(batch);
+        let Self { translator, table, metadata, raw, body, snappy, .. } = self;
         raw.clear();
-        let mut translation = Translation {
-            translator,
-            table: &mut *table,
-            report: &mut report,
-            metadata: &mut *metadata,
-            blocks,
-        };
-        for resource in &batch.resources {
-            translation.resource(resource);
-        }
-        // The same family comes once for each resource that has it.
-        metadata.sort_unstable();
-        metadata.dedup();
         let mut sink = RequestSink {
             message: translator.message(),
             raw: core::mem::take(raw),
@@ -109,6 +95,36 @@ impl Encoder {
             Message::V2 => v2::write_requests(table, &mut sink),
         }
         *raw = sink.raw;
+        report
+    }
+
+    /// Shows each series of a batch to `each` instead of writing requests.
+    pub fn each_series(
+        &mut self,
+        batch: &MetricBatch,
+        mut each: impl FnMut(SeriesView<'_>),
+    ) -> TranslationReport {
+        let report = self.translate(batch);
+        for series in &self.table.series {
+            each(SeriesView::new(&self.table, series));
+        }
+        report
+    }
+
+    /// Fills the table.
+    fn translate(&mut self, batch: &MetricBatch) -> TranslationReport {
+        let Self { translator, table, metadata, blocks, .. } = self;
+        let mut report = TranslationReport::default();
+        table.clear();
+        metadata.clear();
+        let mut translation =
+            Translation { translator, table, report: &mut report, metadata: &mut *metadata, blocks };
+        for resource in &batch.resources {
+            translation.resource(resource);
+        }
+        // The same family comes once for each resource that has it.
+        metadata.sort_unstable();
+        metadata.dedup();
         report
     }
 }

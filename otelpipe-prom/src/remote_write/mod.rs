@@ -35,6 +35,11 @@ mod symbols;
 mod translate;
 mod v1;
 mod v2;
+<<<<<<< HEAD
+=======
+mod view;
+mod wire;
+>>>>>>> accfd38 (collector/exporters: remote write, and sigv4auth to sign it)
 
 pub use config::{
     ConfigProblem, RemoteWriteConfig, RemoteWriteOptions, ResourceToTelemetryConfig, TargetInfoConfig,
@@ -43,3 +48,4 @@ pub use config::{
 pub use encoder::{Encoder, WriteRequest};
 pub use message::{Message, UnknownMessage};
 pub use report::{DropReason, Dropped, TranslationReport};
+pub use view::SeriesView;

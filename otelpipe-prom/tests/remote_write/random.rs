@@ -235,6 +235,26 @@ proptest! {
     }
 
     #[test]
+    fn series_can_be_looked_at_without_requests(batch in batch()) {
+        for message in [Message::V1, Message::V2] {
+            let config = config(message, true);
+            let (requests, _) = encode(&mut encoder(&config, RemoteWriteOptions::default()), &batch);
+            let sent: Vec<_> = requests.iter().flat_map(|request| &request.series).map(|series| {
+                let samples: Vec<(i64, f64)> =
+                    series.samples.iter().map(|sample| (sample.timestamp, sample.value)).collect();
+                (series.labels.clone(), samples)
+            }).collect();
+            let mut seen = Vec::new();
+            encoder(&config, RemoteWriteOptions::default()).each_series(&batch, |series| {
+                let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+                let labels: Vec<_> = series.labels().into_iter().map(owned).collect();
+                seen.push((labels, series.samples()));
+            });
+            prop_assert_eq!(seen, sent);
+        }
+    }
+
+    #[test]
     fn an_encoder_remembers_nothing_of_the_batch_before(first in batch(), second in batch()) {
         for message in [Message::V1, Message::V2] {
             let mut used = encoder(&config(message, false), RemoteWriteOptions::default());

@@ -54,6 +54,7 @@ pub struct CredentialSource {
     provider: Box<dyn ProvideCredentials>,
     /// The metadata service's credentials stay valid for a while when it fails.
     may_stretch: bool,
+    is_fixed: bool,
     cache: Mutex<Cache>,
 }
 
@@ -88,6 +89,7 @@ impl CredentialSource {
         let sts = Sts::new(http, Some(region), env);
         let source = Source::choose(env, &sts)?;
         let may_stretch = role_arn.is_empty() && matches!(source, Source::Ambient(_));
+        let is_fixed = role_arn.is_empty() && matches!(source, Source::Fixed(_));
         let provider: Box<dyn ProvideCredentials> = if role_arn.is_empty() {
             Box::new(source)
         } else {
@@ -95,16 +97,46 @@ impl CredentialSource {
             let base = Self::with_provider(Box::new(source), true);
             Box::new(sts.assume_role(Shared(Arc::new(base)), role_arn, external_id).await)
         };
-        Ok(Self::with_provider(provider, may_stretch))
+        Ok(Self { is_fixed, ..Self::with_provider(provider, may_stretch) })
+    }
+
+    /// The credentials of the role `role_arn` for the token in `file`, which is read anew
+    /// each time. Fetches nothing.
+    ///
+    /// # Errors
+    ///
+    /// An `AWS_CA_BUNDLE` that cannot be read.
+    pub fn web_identity(
+        env: &Env,
+        region: &str,
+        file: PathBuf,
+        role_arn: &str,
+    ) -> Result<Self, CredentialsError> {
+        let http = default_client(env).map_err(|failure| CredentialsError::Setup(failure.to_string()))?;
+        let sts = Sts::new(http, Some(region), env);
+        let config = StaticConfiguration {
+            web_identity_token_file: file,
+            role_arn: role_arn.to_owned(),
+            session_name: session_name(),
+        };
+        let provider = WebIdentityTokenCredentialsProvider::builder()
+            .configure(&sts.provider_config())
+            .static_configuration(config);
+        Ok(Self::with_provider(Box::new(Source::WebIdentity(Box::new(provider.build()))), false))
+    }
+
+    /// Whether they are always the same, so that fetching them again gives nothing new.
+    pub fn is_fixed(&self) -> bool {
+        self.is_fixed
     }
 
     /// Always the same credentials.
     pub fn fixed(credentials: Credentials) -> Self {
-        Self::with_provider(Box::new(Source::Fixed(credentials)), false)
+        Self { is_fixed: true, ..Self::with_provider(Box::new(Source::Fixed(credentials)), false) }
     }
 
     fn with_provider(provider: Box<dyn ProvideCredentials>, may_stretch: bool) -> Self {
-        Self { provider, may_stretch, cache: Mutex::default() }
+        Self { provider, may_stretch, is_fixed: false, cache: Mutex::default() }
     }
 
     /// Credentials that are valid at `now`. Callers that come while they are fetched wait

@@ -28,6 +28,7 @@ pub fn context(env: &Env, gates: BTreeSet<String>) -> BuildContext {
         version: crate::VERSION,
         now_ns: clock::now_ns(),
         gates: Arc::new(gates),
+        authenticators: Default::default(),
     }
 }
 

@@ -3,3 +3,6 @@
 pub mod awsemf;
 pub mod debug;
 pub mod file;
+mod http_settings;
+pub mod prometheusremotewrite;
+mod retry;

@@ -2,3 +2,4 @@
 
 pub mod ecs_observer;
 pub mod health_check;
+pub mod sigv4auth;

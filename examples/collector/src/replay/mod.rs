@@ -89,6 +89,7 @@ impl Engine {
             );
             return None;
         };
+        let cx = &cx.with_authenticators(config, problems);
         let mut jobs = Vec::new();
         for receiver in &pipeline.receivers {
             if let Some(component) = config.find(Section::Receivers, &receiver.id)

@@ -20,6 +20,7 @@ fn read(text: &str, gates: &[&str]) -> (Option<AwsEmfExporter>, String) {
         version: "otelpipe test",
         now_ns: 0,
         gates: Arc::new(gates.iter().chain(&[NAMES_GATE]).map(|gate| (*gate).to_owned()).collect()),
+        authenticators: Default::default(),
     };
     let mut problems = Problems::new();
     let node = yaml::parse(text, &Arc::from("c.yaml"), &mut problems).unwrap();
