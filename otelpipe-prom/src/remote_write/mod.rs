@@ -35,11 +35,7 @@ mod symbols;
 mod translate;
 mod v1;
 mod v2;
-<<<<<<< HEAD
-=======
 mod view;
-mod wire;
->>>>>>> accfd38 (collector/exporters: remote write, and sigv4auth to sign it)
 
 pub use config::{
     ConfigProblem, RemoteWriteConfig, RemoteWriteOptions, ResourceToTelemetryConfig, TargetInfoConfig,

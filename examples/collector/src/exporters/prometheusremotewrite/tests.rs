@@ -110,10 +110,10 @@ async fn a_batch_arrives_with_the_headers_of_the_protocol() {
         assert_eq!(request.header(name), value, "{name}");
     }
     assert_eq!(raw(request).first(), Some(&0x0a), "a series of protocol 1.0");
-    let page = metrics.page();
+    let page = metrics.page(crate::own_metrics::Naming::default());
     let label = r#"{exporter="prometheusremotewrite",endpoint="#;
     assert!(
-        page.contains(&format!("otelcol_exporter_prometheusremotewrite_written_samples_total{label}")),
+        page.contains(&format!("otelcol_exporter_prometheusremotewrite_written_samples{label}")),
         "{page}"
     );
 }

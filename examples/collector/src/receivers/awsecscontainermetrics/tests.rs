@@ -21,6 +21,7 @@ fn context(url: Option<&str>) -> BuildContext {
         version: "test",
         now_ns: 0,
         gates: Arc::default(),
+        authenticators: Default::default(),
     }
 }
 
