@@ -124,6 +124,7 @@ fn observer(url: &str, settings: &str) -> Box<dyn Extension> {
         version: "test",
         now_ns: 0,
         gates: Arc::default(),
+        authenticators: Default::default(),
     };
     let mut problems = Problems::new();
     let text = format!(
