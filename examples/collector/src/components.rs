@@ -13,6 +13,7 @@ type Build<T> = fn(&ComponentId, &Node, &BuildContext, &mut Problems) -> Option<
 const RECEIVERS: &[(&str, Build<dyn Receiver>)] = &[
     ("awsecscontainermetrics", receivers::awsecscontainermetrics::build),
     ("prometheus", receivers::prometheus::build),
+    ("statsd", receivers::statsd::build),
 ];
 
 /// The processors.

@@ -2,3 +2,4 @@
 
 pub mod awsecscontainermetrics;
 pub mod prometheus;
+pub mod statsd;
