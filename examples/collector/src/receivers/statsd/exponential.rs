@@ -165,7 +165,8 @@ mod tests {
             let width = f64::from(-point.scale).exp2();
             for (value, _) in values.iter().filter(|(value, _)| *value > 0.0) {
                 let low = f64::from(point.positive.offset) * width;
-                let high = low + point.positive.bucket_counts.len() as f64 * width;
+                let len = u32::try_from(point.positive.bucket_counts.len()).unwrap();
+                let high = low + f64::from(len) * width;
                 let log = value.log2();
                 prop_assert!(log > low - 1e-9 * log.abs().max(1.0) && log <= high + 1e-9 * log.abs().max(1.0));
             }
