@@ -172,6 +172,15 @@ impl Fatal {
     }
 }
 
+/// Why the pipelines did not take a batch. None of them has it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NotTaken {
+    /// One of them has no room.
+    Full,
+    /// They have ended.
+    Ended,
+}
+
 /// Where a receiver puts its batches: every pipeline that lists the receiver.
 ///
 /// Bounded: `send` waits while a pipeline is behind, so a receiver slows down
@@ -209,5 +218,36 @@ impl MetricSink {
             self.metrics.receiver_refused(&self.receiver, points);
         }
         alive
+    }
+
+    /// Hands the batch to every pipeline or to none, for a receiver whose clients can send
+    /// again. Waits up to `within` for room.
+    ///
+    /// # Errors
+    ///
+    /// A pipeline has no room in time, or has ended; the points are counted as refused.
+    pub async fn offer(&self, batch: MetricBatch, within: core::time::Duration) -> Result<(), NotTaken> {
+        let points = batch.point_count();
+        let room =
+            futures_util::future::try_join_all(self.pipelines.iter().map(|pipeline| pipeline.reserve()));
+        let outcome = match tokio::time::timeout(within, room).await {
+            Ok(Ok(mut room)) => match room.pop() {
+                Some(last) => {
+                    for permit in room {
+                        permit.send(batch.clone());
+                    }
+                    last.send(batch);
+                    Ok(())
+                }
+                None => Err(NotTaken::Ended),
+            },
+            Ok(Err(_)) => Err(NotTaken::Ended),
+            Err(_) => Err(NotTaken::Full),
+        };
+        match outcome {
+            Ok(()) => self.metrics.receiver_accepted(&self.receiver, points),
+            Err(_) => self.metrics.receiver_refused(&self.receiver, points),
+        }
+        outcome
     }
 }

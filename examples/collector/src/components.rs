@@ -12,6 +12,7 @@ type Build<T> = fn(&ComponentId, &Node, &BuildContext, &mut Problems) -> Option<
 /// The receivers, by their current names.
 const RECEIVERS: &[(&str, Build<dyn Receiver>)] = &[
     ("awsecscontainermetrics", receivers::awsecscontainermetrics::build),
+    ("otlp", receivers::otlp::build),
     ("prometheus", receivers::prometheus::build),
     ("statsd", receivers::statsd::build),
 ];

@@ -240,11 +240,19 @@ impl CollectorConfig {
                         && pipeline.id.signal != Signal::Metrics
                         && known.is_some_and(|known| known.support() == Support::Served)
                     {
-                        let message = format!(
-                            "the receiver \"{}\" gives metrics, not {}",
-                            reference.id, pipeline.id.signal
-                        );
-                        problems.error(Some(&reference.span), &path, message, None);
+                        let signal = pipeline.id.signal;
+                        let (message, fix) = if known.is_some_and(|known| known.kind.name == "otlp") {
+                            let message = format!(
+                                "otelpipe does not have the signal {signal} yet: the receiver \"{}\" takes metrics \
+                                 only, and refuses {signal} that are sent to it",
+                                reference.id
+                            );
+                            let fix = "take the pipeline out, or leave it to another collector".to_owned();
+                            (message, Some(fix))
+                        } else {
+                            (format!("the receiver \"{}\" gives metrics, not {signal}", reference.id), None)
+                        };
+                        problems.error(Some(&reference.span), &path, message, fix);
                     }
                 }
             }

@@ -7,7 +7,7 @@ mod body;
 mod connect;
 mod error;
 mod proxy;
-mod tls;
+pub(crate) mod tls;
 
 pub use body::Body;
 pub use error::HttpError;

@@ -78,26 +78,34 @@ pub(super) fn server_name(options: &TlsOptions) -> Result<Option<ServerName<'sta
 /// Reads the files and makes the configuration, without ALPN.
 pub(super) fn client_config(options: &TlsOptions) -> Result<ClientConfig, HttpError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let min = options.min_version.unwrap_or(TlsVersion::V1_2);
-    let max = options.max_version.unwrap_or(TlsVersion::V1_3);
-    let versions: &[&rustls::SupportedProtocolVersion] = match (min, max) {
-        (TlsVersion::V1_2, TlsVersion::V1_3) => &[&rustls::version::TLS13, &rustls::version::TLS12],
-        (TlsVersion::V1_2, TlsVersion::V1_2) => &[&rustls::version::TLS12],
-        (TlsVersion::V1_3, TlsVersion::V1_3) => &[&rustls::version::TLS13],
-        (TlsVersion::V1_3, TlsVersion::V1_2) => {
-            return Err(HttpError::Tls("the lowest version is above the highest".into()));
-        }
-    };
+    let versions = versions(options.min_version, options.max_version)?;
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(versions)
         .map_err(|failure| HttpError::Tls(failure.to_string()))?
         .dangerous()
         .with_custom_certificate_verifier(verifier(options, provider)?);
-    match identity(options)? {
+    match identity(&options.cert_file, &options.cert_pem, &options.key_file, &options.key_pem)? {
         None => Ok(builder.with_no_client_auth()),
         Some((chain, key)) => builder
             .with_client_auth_cert(chain, key)
             .map_err(|failure| HttpError::Tls(format!("client certificate and key: {failure}"))),
+    }
+}
+
+/// The versions from `min` to `max`.
+pub(crate) fn versions(
+    min: Option<TlsVersion>,
+    max: Option<TlsVersion>,
+) -> Result<&'static [&'static rustls::SupportedProtocolVersion], HttpError> {
+    static BOTH: [&rustls::SupportedProtocolVersion; 2] = [&rustls::version::TLS13, &rustls::version::TLS12];
+    let [newer, older] = BOTH.each_ref().map(core::slice::from_ref);
+    match (min.unwrap_or(TlsVersion::V1_2), max.unwrap_or(TlsVersion::V1_3)) {
+        (TlsVersion::V1_2, TlsVersion::V1_3) => Ok(&BOTH),
+        (TlsVersion::V1_2, TlsVersion::V1_2) => Ok(older),
+        (TlsVersion::V1_3, TlsVersion::V1_3) => Ok(newer),
+        (TlsVersion::V1_3, TlsVersion::V1_2) => {
+            Err(HttpError::Tls("the lowest version is above the highest".into()))
+        }
     }
 }
 
@@ -110,7 +118,7 @@ fn verifier(
     }
     let mut roots = RootCertStore::empty();
     if let Some(file) = &options.ca_file {
-        add_roots(&mut roots, &read(file)?, file)?;
+        add_roots_of(&mut roots, file)?;
     }
     if let Some(text) = &options.ca_pem {
         add_roots(&mut roots, text.as_bytes(), Path::new("ca_pem"))?;
@@ -127,6 +135,11 @@ fn verifier(
     }
 }
 
+/// Adds the authorities of a PEM file.
+pub(crate) fn add_roots_of(roots: &mut RootCertStore, file: &Path) -> Result<(), HttpError> {
+    add_roots(roots, &read(file)?, file)
+}
+
 fn add_roots(roots: &mut RootCertStore, pem: &[u8], file: &Path) -> Result<(), HttpError> {
     let unusable = |reason: String| HttpError::File { file: file.to_owned(), reason };
     let before = roots.len();
@@ -141,23 +154,27 @@ fn add_roots(roots: &mut RootCertStore, pem: &[u8], file: &Path) -> Result<(), H
     }
 }
 
-type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+pub(crate) type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
-fn identity(options: &TlsOptions) -> Result<Option<Identity>, HttpError> {
+/// A certificate with its chain, and its key, if both are given.
+pub(crate) fn identity(
+    cert_file: &Option<PathBuf>,
+    cert_pem: &Option<String>,
+    key_file: &Option<PathBuf>,
+    key_pem: &Option<String>,
+) -> Result<Option<Identity>, HttpError> {
     let part = |file: &Option<PathBuf>, pem: &Option<String>, name: &str| match (file, pem) {
         (Some(file), _) => Ok(Some((read(file)?, file.clone()))),
         (None, Some(pem)) => Ok(Some((pem.clone().into_bytes(), PathBuf::from(name)))),
         (None, None) => Ok(None),
     };
-    let chain = part(&options.cert_file, &options.cert_pem, "cert_pem")?;
-    let key = part(&options.key_file, &options.key_pem, "key_pem")?;
+    let chain = part(cert_file, cert_pem, "cert_pem")?;
+    let key = part(key_file, key_pem, "key_pem")?;
     let ((chain, chain_file), (key, key_file)) = match (chain, key) {
         (None, None) => return Ok(None),
         (Some(chain), Some(key)) => (chain, key),
         _ => {
-            return Err(HttpError::Tls(
-                "a client certificate needs its key, and a key its certificate".into(),
-            ));
+            return Err(HttpError::Tls("a certificate needs its key, and a key its certificate".into()));
         }
     };
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&chain).collect();
