@@ -36,6 +36,8 @@ const EXPORTERS: &[(&str, Build<dyn Exporter>)] = &[
     ("awsemf", exporters::awsemf::build),
     ("debug", exporters::debug::build),
     ("file", exporters::file::build),
+    ("otlp_grpc", exporters::otlp::build_grpc),
+    ("otlp_http", exporters::otlp::build_http),
     ("prometheus_remote_write", exporters::prometheusremotewrite::build),
 ];
 

@@ -79,9 +79,8 @@ struct TlsSettings {
     server_name_override: String,
     min_version: String,
     max_version: String,
-    /// For gRPC only.
-    #[serde(rename = "insecure")]
-    _insecure: bool,
+    /// For gRPC only: no TLS.
+    insecure: bool,
     #[serde(rename = "reload_interval")]
     _reload_interval: GoDuration,
     #[serde(rename = "cipher_suites")]
@@ -132,11 +131,20 @@ impl HttpSettings {
         cx: &BuildContext,
         problems: &mut Problems,
     ) -> Option<HttpClient> {
+        self.client_with(node, problems, || self.options(max_idle, cx))
+    }
+
+    fn client_with(
+        &self,
+        node: &Node,
+        problems: &mut Problems,
+        options: impl FnOnce() -> Result<HttpOptions, HttpError>,
+    ) -> Option<HttpClient> {
         if !self.middlewares.is_empty() {
             problems.error_at(node, "middlewares", "otelpipe has no HTTP middlewares", None);
             return None;
         }
-        let made = self.options(max_idle, cx).and_then(|options| HttpClient::new(&options));
+        let made = options().and_then(|options| HttpClient::new(&options));
         match made {
             Ok(client) => Some(client),
             Err(failure) => {
@@ -148,6 +156,30 @@ impl HttpSettings {
                 None
             }
         }
+    }
+
+    /// The client of a gRPC exporter; `is_plain` is without TLS.
+    pub(super) fn grpc_client(
+        &self,
+        is_plain: bool,
+        node: &Node,
+        cx: &BuildContext,
+        problems: &mut Problems,
+    ) -> Option<HttpClient> {
+        self.client_with(node, problems, || {
+            let mut options = self.options(1, cx)?;
+            options.http2_only = true;
+            if is_plain {
+                // A proxy that is not asked for a tunnel speaks HTTP/1.1.
+                options.proxy = Proxy::default();
+            }
+            Ok(options)
+        })
+    }
+
+    /// Whether `tls: {insecure: true}` is written: a gRPC client goes without TLS.
+    pub(super) fn is_insecure(&self) -> bool {
+        self.tls.insecure
     }
 
     fn options(&self, max_idle: usize, cx: &BuildContext) -> Result<HttpOptions, HttpError> {

@@ -4,5 +4,7 @@ pub mod awsemf;
 pub mod debug;
 pub mod file;
 mod http_settings;
+pub mod otlp;
 pub mod prometheusremotewrite;
+mod queue;
 mod retry;

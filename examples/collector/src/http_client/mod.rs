@@ -19,7 +19,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body_util::Full;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
@@ -43,6 +43,8 @@ pub struct HttpOptions {
     pub idle_timeout: Duration,
     /// Whether HTTP/2 is offered over TLS. Default: false.
     pub http2: bool,
+    /// Whether only HTTP/2 is spoken, also without TLS, as gRPC wants it. Default: false.
+    pub http2_only: bool,
 }
 
 impl Default for HttpOptions {
@@ -54,6 +56,7 @@ impl Default for HttpOptions {
             max_idle_per_host: 2,
             idle_timeout: Duration::from_secs(90),
             http2: false,
+            http2_only: false,
         }
     }
 }
@@ -88,7 +91,9 @@ impl HttpClient {
         if let Some(name) = tls::server_name(&options.tls)? {
             builder = builder.with_server_name_resolver(hyper_rustls::FixedServerNameResolver::new(name));
         }
-        let connector = if options.http2 {
+        let connector = if options.http2_only {
+            builder.enable_http2().wrap_connector(connector)
+        } else if options.http2 {
             builder.enable_http1().enable_http2().wrap_connector(connector)
         } else {
             builder.enable_http1().wrap_connector(connector)
@@ -97,6 +102,7 @@ impl HttpClient {
             .pool_max_idle_per_host(options.max_idle_per_host)
             .pool_idle_timeout(options.idle_timeout)
             .pool_timer(TokioTimer::new())
+            .http2_only(options.http2_only)
             .build(connector);
         Ok(Self { client, proxy: options.proxy.clone() })
     }
@@ -133,8 +139,22 @@ impl HttpClient {
     ///
     /// As [`send`](Self::send), and an answer that breaks off or is above the limit.
     pub async fn fetch(&self, request: Request<Bytes>, limits: Limits) -> Result<Response<Bytes>, HttpError> {
+        self.fetch_with_trailers(request, limits).await.map(|(answer, _)| answer)
+    }
+
+    /// The same with what stands after the body.
+    ///
+    /// # Errors
+    ///
+    /// As [`fetch`](Self::fetch).
+    pub async fn fetch_with_trailers(
+        &self,
+        request: Request<Bytes>,
+        limits: Limits,
+    ) -> Result<(Response<Bytes>, HeaderMap), HttpError> {
         let (head, body) = self.send(request, limits).await?.into_parts();
-        Ok(Response::from_parts(head, body.collect().await?))
+        let (body, trailers) = body.collect_with_trailers().await?;
+        Ok((Response::from_parts(head, body), trailers))
     }
 }
 

@@ -5,7 +5,7 @@ pub(crate) mod grpc;
 mod response;
 mod status;
 
-pub(crate) use response::PartialSuccess;
+pub(crate) use response::{PartialSuccess, refusal};
 pub(crate) use status::{Code, Status};
 
 /// The media type of protobuf bodies.

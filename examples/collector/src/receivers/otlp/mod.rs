@@ -113,4 +113,4 @@ impl Listening {
 const PATIENCE: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -155,13 +155,13 @@ impl<'a> Place<'a> {
     }
 
     fn refuse(&mut self, key: &str, message: impl Into<String>, fix: Option<&str>) {
-        let path = format!("protocols.{}.{key}", self.protocol);
+        let path = format!("protocols::{}::{key}", self.protocol);
         self.problems.error_at(self.node, &path, message, fix.map(str::to_owned));
         self.is_good = false;
     }
 
     fn warn(&mut self, key: &str, message: &str) {
-        let path = format!("protocols.{}.{key}", self.protocol);
+        let path = format!("protocols::{}::{key}", self.protocol);
         self.problems.warning_at(self.node, &path, message, None);
     }
 
@@ -242,7 +242,7 @@ impl HttpKeys {
         for (name, value) in &self.response_headers {
             match (HeaderName::try_from(name), HeaderValue::try_from(value.expose())) {
                 (Ok(name), Ok(value)) => drop(headers.append(name, value)),
-                _ => at.refuse(&format!("response_headers.{name}"), "not a header that HTTP can carry", None),
+                _ => at.refuse(&format!("response_headers::{name}"), "not a header that HTTP can carry", None),
             }
         }
         // A path without a slash in front gets one, as upstream.

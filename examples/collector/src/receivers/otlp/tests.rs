@@ -41,10 +41,10 @@ fn read(text: &str, gates: &[&str]) -> (Option<Settings>, String) {
 }
 
 /// A receiver in a task of its own.
-struct Running {
-    grpc: SocketAddr,
-    http: SocketAddr,
-    batches: mpsc::Receiver<MetricBatch>,
+pub(crate) struct Running {
+    pub(crate) grpc: SocketAddr,
+    pub(crate) http: SocketAddr,
+    pub(crate) batches: mpsc::Receiver<MetricBatch>,
     stop: CancellationToken,
     task: tokio::task::JoinHandle<()>,
     client: HttpClient,
@@ -53,7 +53,7 @@ struct Running {
 impl Running {
     /// `grpc` and `http` are more settings of the protocols; `room` is how many batches the
     /// pipeline takes.
-    async fn start(grpc: &str, http: &str, room: usize) -> Self {
+    pub(crate) async fn start(grpc: &str, http: &str, room: usize) -> Self {
         let text = format!(
             "protocols: {{grpc: {{endpoint: '127.0.0.1:0', {grpc}}}, http: {{endpoint: '127.0.0.1:0', {http}}}}}"
         );
@@ -116,7 +116,7 @@ impl Running {
         framing::unframe(&body.to_bytes(), None, 1 << 20)
     }
 
-    async fn end(self) {
+    pub(crate) async fn end(self) {
         self.stop.cancel();
         self.task.await.unwrap();
     }
