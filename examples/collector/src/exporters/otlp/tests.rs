@@ -355,7 +355,7 @@ fn problems_point_to_their_place() {
     check(
         http,
         "{endpoint: 'http://h', enconding: json}",
-        "1:23 exporters::otlp: unknown key `enconding` (did you mean `encoding`?)\n",
+        "1:24 exporters::otlp: unknown key `enconding` (did you mean `encoding`?)\n",
     );
     check(
         http,

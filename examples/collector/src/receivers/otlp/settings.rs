@@ -242,7 +242,9 @@ impl HttpKeys {
         for (name, value) in &self.response_headers {
             match (HeaderName::try_from(name), HeaderValue::try_from(value.expose())) {
                 (Ok(name), Ok(value)) => drop(headers.append(name, value)),
-                _ => at.refuse(&format!("response_headers::{name}"), "not a header that HTTP can carry", None),
+                _ => {
+                    at.refuse(&format!("response_headers::{name}"), "not a header that HTTP can carry", None)
+                }
             }
         }
         // A path without a slash in front gets one, as upstream.

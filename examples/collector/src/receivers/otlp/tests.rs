@@ -339,7 +339,7 @@ fn problems_point_to_their_place() {
          port, such as `0.0.0.0:4317`)\n",
     );
     check(
-        "protocols: {grpc: {tls: {cert_file: /none}}}\n",
+        "protocols: {grpc: {tls: {cert_pem: x}}}\n",
         "1:25 receivers::otlp::protocols::grpc::tls: TLS settings: a certificate needs its key, and a key its \
          certificate\n",
     );
