@@ -1,0 +1,311 @@
+//! The program itself: the published configurations for ECS and Amazon Managed Prometheus
+//! against stand-ins for the application, the task metadata endpoint and the store give
+//! the write requests that ADOT v0.49 sent.
+//!
+//! Only addresses, intervals and the region of signatures are replaced. The application
+//! answers scrape k with exposition k of the recording and the endpoint poll k with its
+//! statistics k, so that nothing depends on when they happen. Times of samples are those
+//! of the scrape or poll: compared is that all of a request have the same.
+
+#![allow(clippy::unwrap_used, clippy::std_instead_of_core, reason = "a test of a std program")]
+#![allow(missing_docs, reason = "a test")]
+
+#[path = "../../../otelpipe-prom/tests/remote_write/proto.rs"]
+#[allow(dead_code, reason = "the messages of the protocol, shared with otelpipe-prom")]
+mod proto;
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use prost::Message as _;
+use serde_json::Value;
+use support::folder::Folder;
+use support::golden;
+use support::process::Collector;
+use support::server::{Reply, Seen, Server};
+
+/// Expositions of both runs, and the requests of one of them.
+fn shared(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../otelpipe-prom/tests/data/golden/ecs-amp").join(name)
+}
+
+/// One request: labels of each series, and its value as text; all samples have one time.
+type Request = BTreeMap<Vec<(String, String)>, String>;
+
+fn value_text(labels: &[(String, String)], value: f64) -> String {
+    // The duration of a scrape is not the same twice.
+    if labels[0].1 == "scrape_duration_seconds" {
+        "a duration".into()
+    } else if otelpipe_core::value::is_stale(value) {
+        "STALE".into()
+    } else {
+        format!("{value}")
+    }
+}
+
+fn recorded(path: &Path) -> Vec<Request> {
+    let mut text = String::new();
+    let file = std::fs::File::open(path).unwrap();
+    flate2::read::MultiGzDecoder::new(file).read_to_string(&mut text).unwrap();
+    let string = |value: &Value| value.as_str().unwrap().to_owned();
+    let request = |line: &str| -> Request {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let series = line["timeseries"].as_array().unwrap().iter();
+        series
+            .map(|series| {
+                let labels = series["labels"].as_array().unwrap().iter();
+                let labels: Vec<_> = labels.map(|pair| (string(&pair[0]), string(&pair[1]))).collect();
+                let value = match &series["samples"][0][1] {
+                    Value::String(text) if text == "STALE" => text.clone(),
+                    Value::String(text) => value_text(&labels, text.parse().unwrap()),
+                    number => value_text(&labels, number.as_f64().unwrap()),
+                };
+                (labels, value)
+            })
+            .collect()
+    };
+    text.lines().map(request).collect()
+}
+
+/// Our request, with the address and version of this run as in the recording.
+fn decoded(seen: &Seen, app_port: &str) -> Request {
+    let raw = snap::raw::Decoder::new().decompress_vec(&seen.body).unwrap();
+    let request = proto::WriteRequest::decode(&raw[..]).unwrap();
+    let times: BTreeSet<i64> =
+        request.timeseries.iter().flat_map(|series| &series.samples).map(|sample| sample.timestamp).collect();
+    assert_eq!(times.len(), 1, "all samples of a request have one time");
+    let as_recorded = |value: String| match value {
+        value if value == format!("127.0.0.1:{app_port}") => "0.0.0.0:8081".to_owned(),
+        value if value == app_port => "8081".to_owned(),
+        value if value == otelpipe_collector::VERSION => "v0.49.0".to_owned(),
+        value => value,
+    };
+    let series = request.timeseries.into_iter();
+    series
+        .map(|series| {
+            assert_eq!(series.samples.len(), 1);
+            let labels: Vec<_> =
+                series.labels.into_iter().map(|label| (label.name, as_recorded(label.value))).collect();
+            let value = value_text(&labels, series.samples[0].value);
+            (labels, value)
+        })
+        .collect()
+}
+
+fn is_of_app(request: &Request) -> bool {
+    request.keys().any(|labels| labels[0].1 == "up")
+}
+
+/// Replaces a text that must be there.
+#[track_caller]
+fn replace(text: &mut String, from: &str, to: &str) {
+    assert!(text.contains(from), "the configuration has no {from}");
+    *text = text.replace(from, to);
+}
+
+/// The application, the metadata endpoint and the store around a run.
+struct Around {
+    app: Server,
+    endpoint: Server,
+    config: String,
+    folder: Folder,
+}
+
+impl Around {
+    fn of(run: &'static str, store: &str) -> Self {
+        let mut scrapes = 0;
+        let app = Server::http(move |_| {
+            let body = std::fs::read(shared(&format!("expositions/app.{scrapes:04}.txt")));
+            scrapes += 1;
+            body.map_or_else(|_| Reply::nothing(), Reply::exposition)
+        });
+        let mut polls = 0;
+        let endpoint = Server::http(move |seen| {
+            let file = match seen.path.as_str() {
+                "/v4/abc/task/stats" => {
+                    polls += 1;
+                    format!("task-stats.{:04}.json", polls - 1)
+                }
+                "/v4/abc/task" => "task.json".to_owned(),
+                _ => "container.json".to_owned(),
+            };
+            let body = std::fs::read(golden::folder(run).join("metadata").join(file));
+            body.map_or_else(
+                |_| Reply::nothing(),
+                |body| Reply::new(200, body).with("content-type", "application/json"),
+            )
+        });
+        let mut config = std::fs::read_to_string(golden::folder(run).join("config.yaml")).unwrap();
+        replace(&mut config, "scrape_interval: 3s", "scrape_interval: 500ms");
+        replace(&mut config, "scrape_timeout: 2s", "scrape_timeout: 500ms");
+        replace(&mut config, "collection_interval: 3s", "collection_interval: 500ms");
+        replace(&mut config, "0.0.0.0:8081", &app.address());
+        replace(&mut config, "http://aps-workspaces.us-west-2.test:18080", store);
+        let folder = Folder::new(run);
+        let config = folder.write("config.yaml", config);
+        Self { app, endpoint, config, folder }
+    }
+
+    fn start(&self, more: &[&str]) -> Collector {
+        let url = format!("{}/v4/abc", self.endpoint.url());
+        let mut arguments = vec![
+            "--config",
+            self.config.as_str(),
+            "--set=extensions.health_check.endpoint=127.0.0.1:0",
+            "--set=service.telemetry.metrics.level=none",
+        ];
+        arguments.extend(more);
+        let env = [
+            ("AWS_REGION", "us-west-2"),
+            ("AWS_ACCESS_KEY_ID", "AKIATEST"),
+            ("AWS_SECRET_ACCESS_KEY", "secret"),
+            ("ECS_CONTAINER_METADATA_URI_V4", &url),
+        ];
+        Collector::start(&arguments, &env)
+    }
+}
+
+#[track_caller]
+fn check(run: &'static str, recording: &Path) {
+    let store = Server::http(|_| Reply::new(200, ""));
+    let around = Around::of(run, &store.url());
+    let app_port = around.app.port();
+    let collector = around
+        .start(&["--set=extensions.sigv4auth.region=us-west-2", "--set=extensions.sigv4auth.service=aps"]);
+    let theirs = recorded(recording);
+    let (app, task): (Vec<_>, Vec<_>) = theirs.into_iter().partition(is_of_app);
+    assert_eq!((app.len(), task.len()), (8, 9), "the recording");
+    let ours = store.wait_for("requests of all scrapes and polls", |seen| {
+        let ours: Vec<Request> = seen.iter().map(|seen| decoded(seen, &app_port)).collect();
+        let (ours_app, ours_task): (Vec<_>, Vec<_>) = ours.into_iter().partition(is_of_app);
+        (ours_app.len() >= app.len() && ours_task.len() >= task.len()).then_some((ours_app, ours_task))
+    });
+    for (what, ours, theirs) in [("scrape", ours.0, app), ("poll", ours.1, task)] {
+        for (number, (ours, theirs)) in ours.into_iter().zip(theirs).enumerate() {
+            let lines = |request: Request| request.iter().map(|series| format!("{series:?}")).collect();
+            golden::assert_same(&format!("{run}, {what} {number}"), lines(ours), lines(theirs));
+        }
+    }
+    for seen in store.seen() {
+        assert_eq!(seen.path, "/workspaces/ws-fake/api/v1/remote_write");
+        assert!(seen.header("authorization").contains("/us-west-2/aps/aws4_request"), "{:?}", seen.headers);
+        assert_eq!(seen.header("x-prometheus-remote-write-version"), "0.1.0");
+        assert_eq!(seen.header("content-encoding"), "snappy");
+        assert_eq!(seen.header("content-type"), "application/x-protobuf");
+    }
+    let ended = collector.terminate();
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    drop(around.folder);
+}
+
+#[test]
+fn the_published_ecs_configuration_sends_what_adot_sent() {
+    check("ecs-amp", &shared("remote_write.jsonl.gz"));
+}
+
+#[test]
+fn the_published_configuration_with_task_labels_sends_what_adot_sent() {
+    check("ecs-amp-task", &golden::folder("ecs-amp-task").join("remote_write.jsonl.gz"));
+}
+
+/// A Prometheus server with a folder of its own, killed at the end.
+struct Prometheus {
+    child: std::process::Child,
+    address: String,
+    _folder: Folder,
+}
+
+impl Prometheus {
+    /// `None` if there is no `prometheus` in `PATH` or in `OTELPIPE_PROMETHEUS`.
+    fn start() -> Option<Self> {
+        let program = std::env::var("OTELPIPE_PROMETHEUS").unwrap_or_else(|_| "prometheus".into());
+        let folder = Folder::new("prometheus");
+        let config = folder.write("prometheus.yml", "global: {scrape_interval: 1h}\n");
+        // A port that was free a moment ago.
+        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let child = std::process::Command::new(program)
+            .arg(format!("--config.file={config}"))
+            .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
+            .arg(format!("--web.listen-address={address}"))
+            .args(["--web.enable-remote-write-receiver", "--log.level=error"])
+            .stdin(std::process::Stdio::null())
+            .spawn();
+        match child {
+            Ok(child) => Some(Self { child, address, _folder: folder }),
+            Err(failure) => {
+                eprintln!(
+                    "left out: no program `prometheus` ({failure}); install the package, or set OTELPIPE_PROMETHEUS"
+                );
+                None
+            }
+        }
+    }
+
+    /// The result of an instant query, once `is_wanted` holds.
+    fn wait_for(&self, query: &str, is_wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+        let end = std::time::Instant::now() + support::DEADLINE;
+        loop {
+            let found = self.query(query).unwrap_or_default();
+            if is_wanted(&found) {
+                return found;
+            }
+            assert!(std::time::Instant::now() < end, "{query}: {found:?}");
+            std::thread::sleep(std::time::Duration::from_millis(200));
+        }
+    }
+
+    fn query(&self, query: &str) -> Option<Vec<Value>> {
+        use std::io::Write as _;
+        let mut stream = std::net::TcpStream::connect(&self.address).ok()?;
+        let encoded: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let head = format!("GET /api/v1/query?query={encoded} HTTP/1.0\r\nHost: {}\r\n\r\n", self.address);
+        stream.write_all(head.as_bytes()).ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let body: Value = serde_json::from_str(answer.split_once("\r\n\r\n")?.1).ok()?;
+        Some(body["data"]["result"].as_array()?.clone())
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_prometheus_server_answers_with_what_the_program_sent() {
+    let Some(prometheus) = Prometheus::start() else { return };
+    // The stand-in forwards nothing: the program itself writes to the server.
+    let around = Around::of("ecs-amp", &format!("http://{}", prometheus.address));
+    let collector = around.start(&[&format!(
+        "--set=exporters.prometheusremotewrite.endpoint=http://{}/api/v1/write",
+        prometheus.address
+    )]);
+    let value = |result: &Value| result["value"][1].as_str().unwrap().to_owned();
+
+    let memory = prometheus.wait_for("ecs_task_memory_utilized_MiB", |found| found.len() == 1);
+    assert_eq!(
+        memory[0]["metric"]["aws_ecs_task_arn"],
+        "arn:aws:ecs:us-west-2:123456789012:task/prod/d22aaa11bf0e4ab19c2c940a1cbabbee"
+    );
+    let up = prometheus.wait_for("up", |found| found.len() == 1);
+    assert_eq!((value(&up[0]), &up[0]["metric"]["job"]), ("1".into(), &Value::from("spring-app")));
+    let buckets = prometheus.wait_for("http_server_requests_seconds_bucket", |found| found.len() == 5);
+    let bounds: BTreeSet<&str> =
+        buckets.iter().map(|found| found["metric"]["le"].as_str().unwrap()).collect();
+    assert_eq!(bounds, ["+Inf", "0.005", "0.05", "0.5", "5"].into());
+    prometheus.wait_for("weird_inf", |found| found.len() == 1 && value(&found[0]) == "+Inf");
+    prometheus.wait_for("target_info", |found| {
+        found.len() == 1 && found[0]["metric"]["server_port"] == around.app.port()
+    });
+    // Gone from the fifth scrape on: its stale marker ends it at once.
+    prometheus.wait_for("vanishing_gauge", |found| found.is_empty() && around.app.seen().len() >= 6);
+    prometheus.wait_for("present_over_time(vanishing_gauge[5m])", |found| found.len() == 1);
+    let ended = collector.terminate();
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("remote write request failed"), "{}", ended.stderr);
+}
