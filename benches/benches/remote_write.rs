@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use otelpipe_benches::{body, thread_time};
+use otelpipe_benches::{ThreadTime, body, criterion};
 use otelpipe_core::batch::MetricBatch;
 use otelpipe_core::label::LabelSet;
 use otelpipe_prom::remote_write::{Encoder, Message, RemoteWriteConfig, RemoteWriteOptions, Translator};
@@ -110,7 +110,7 @@ fn compressed(raw: &[u8]) -> Vec<u8> {
     snap::raw::Encoder::new().compress_vec(raw).expect("below 4 GiB")
 }
 
-fn bench(criterion: &mut Criterion) {
+fn bench(criterion: &mut Criterion<ThreadTime>) {
     for (name, file) in BODIES {
         let batch = scraped(&body(file));
         let series = owned(&batch);
@@ -128,26 +128,24 @@ fn bench(criterion: &mut Criterion) {
             );
             group.throughput(Throughput::Elements(report.samples));
             group.bench_function(format!("{version}/batch to body"), |bencher| {
-                bencher.iter_custom(|rounds| {
-                    thread_time(rounds, || {
-                        encoder.encode(black_box(&batch), |request| {
-                            black_box(request.body);
-                        });
+                bencher.iter(|| {
+                    encoder.encode(black_box(&batch), |request| {
+                        black_box(request.body);
                     })
                 });
             });
             let prost = if message == Message::V1 { prost_v1 } else { prost_v2 };
             group.bench_function(format!("{version}/prost from translated series"), |bencher| {
-                bencher.iter_custom(|rounds| {
-                    thread_time(rounds, || {
-                        black_box(prost(black_box(&series)));
-                    })
-                });
+                bencher.iter(|| prost(black_box(&series)));
             });
         }
         group.finish();
     }
 }
 
-criterion_group!(benches, bench);
+criterion_group! {
+    name = benches;
+    config = criterion();
+    targets = bench
+}
 criterion_main!(benches);
