@@ -14,7 +14,9 @@ pub fn run(data: &[u8]) {
         strict: mode & 2 != 0,
         start_timestamps: mode & 4 != 0,
     };
-    let (samples, error) = read(body, options);
+    let (samples, error) = read(Entries::new(body, options));
+    let (slow, slow_error) = read(Entries::new(body, options).without_index());
+    assert_eq!((&slow, &slow_error), (&samples, &error), "byte by byte");
     if let Some(error) = &error {
         check_place(body, error);
     }
@@ -24,11 +26,11 @@ pub fn run(data: &[u8]) {
         read_with(body, options, |text| samples.iter().any(|sample| sample.series == text));
     assert_eq!((&known, &known_error), (&samples, &error), "all series known");
     if options.strict && error.is_none() {
-        let (_, lenient) = read(body, ParseOptions { strict: false, ..options });
+        let (_, lenient) = read(Entries::new(body, ParseOptions { strict: false, ..options }));
         assert_eq!(lenient, None, "strict accepts, lenient refuses");
     }
     if options.start_timestamps {
-        let (all, plain) = read(body, ParseOptions { start_timestamps: false, ..options });
+        let (all, plain) = read(Entries::new(body, ParseOptions { start_timestamps: false, ..options }));
         assert_eq!(plain, error, "start times change an error");
         let mut all = all.iter();
         assert!(samples.iter().all(|sample| all.any(|other| other == sample)), "start times change a sample");
@@ -61,9 +63,8 @@ fn seen<'a>(sample: &Sample<'a>) -> Seen<'a> {
     }
 }
 
-fn read(body: &[u8], options: ParseOptions) -> (Vec<Seen<'_>>, Option<ParseError>) {
+fn read(mut entries: Entries<'_>) -> (Vec<Seen<'_>>, Option<ParseError>) {
     let (mut samples, mut error) = (Vec::new(), None);
-    let mut entries = Entries::new(body, options);
     for entry in entries.by_ref() {
         assert!(error.is_none(), "an entry after an error");
         match entry {

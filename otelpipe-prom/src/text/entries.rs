@@ -5,7 +5,9 @@ use alloc::boxed::Box;
 use core::iter::FusedIterator;
 
 use super::error::{Fault, ParseError, ParseErrorKind};
+use super::labels::{Block, Miss};
 use super::sample::{KnownSample, Sample};
+use super::scan::{Engine, Index};
 use super::start_time::StartTimes;
 use super::strict::Strict;
 use super::{Format, MetricType, openmetrics, scan, start_time, text_format};
@@ -63,6 +65,10 @@ pub struct Entries<'a> {
     /// Behind the last entry.
     at: usize,
     options: ParseOptions,
+    /// Of the lines around `at`.
+    index: Index,
+    /// Whether plain lines may be read with it.
+    indexed: bool,
     /// Of the last TYPE line.
     metric_type: MetricType,
     /// After the end or an error.
@@ -86,11 +92,20 @@ impl<'a> Entries<'a> {
             body,
             at: 0,
             options,
+            index: Index::new(Engine::detect()),
+            indexed: !is_openmetrics || !(options.start_timestamps || options.strict),
             metric_type: MetricType::Unknown,
             done: false,
             start_times: (is_openmetrics && options.start_timestamps).then(Box::default),
             strict: (is_openmetrics && options.strict).then(Box::default),
         }
+    }
+
+    /// Reads every line byte by byte. For tests: slower, and otherwise the same.
+    #[doc(hidden)]
+    pub fn without_index(mut self) -> Self {
+        self.indexed = false;
+        self
     }
 
     /// The next entry, without a look at the labels of known series.
@@ -181,6 +196,62 @@ impl<'a> Entries<'a> {
         Some((KnownSample::new(series, point), end))
     }
 
+    /// The sample on this line if it is a plain one: what nearly every line is.
+    ///
+    /// `None` says nothing but that [`read`] must look.
+    #[inline(always)]
+    fn plain_sample(&mut self) -> Option<Sample<'a>> {
+        if !self.indexed {
+            return None;
+        }
+        let mut loaded = !self.index.seek(self.at);
+        loop {
+            if loaded {
+                self.index.load(self.body, self.at);
+            }
+            match self.indexed_sample() {
+                Ok(sample) => return Some(sample),
+                Err(Miss::Window) if self.index.base() != self.at => loaded = true,
+                Err(_) => return None,
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn indexed_sample(&mut self) -> Result<Sample<'a>, Miss> {
+        let (body, start) = (self.body, self.at);
+        if !body.get(start).is_some_and(|&first| scan::starts_name(first)) {
+            return Err(Miss::Shape);
+        }
+        let others = self.index.others(start);
+        let name_end = start + others.trailing_zeros() as usize;
+        let (block, block_at) = match body.get(name_end) {
+            Some(b'{') => (Block::parse_indexed(body, name_end + 1, &self.index)?, Some(name_end + 1)),
+            Some(b' ') => (Block::empty(name_end), None),
+            _ => return Err(Miss::Shape),
+        };
+        let places = 2 * block.plain_labels();
+        let Some(&newline) = self.index.ahead().get(places) else { return Err(Miss::Window) };
+        let newline = self.index.base() + usize::from(newline);
+        let (point, end) = match self.options.format {
+            Format::Text => text_format::point(body, start, block.end),
+            Format::OpenMetrics => openmetrics::point(body, start, block.end),
+        }
+        .map_err(|_| Miss::Shape)?;
+        // Otherwise there is more on this line than labels, value and time.
+        if end != newline + 1 {
+            return Err(Miss::Shape);
+        }
+        let series = body.get(start..block.end).and_then(|series| self.index.engine().utf8(series));
+        let sample = series.and_then(|series| {
+            Sample::new(series, start, (start, name_end), block_at, &block, self.metric_type, point)
+        });
+        let sample = sample.ok_or(Miss::Shape)?;
+        self.index.skip(places + 1);
+        self.at = end;
+        Ok(sample)
+    }
+
     /// What a strict parse has against the entry between `start` and here.
     fn check_strict(&mut self, start: usize, item: &Option<Result<Entry<'a>, Fault>>) -> Option<ParseError> {
         let strict = self.strict.as_mut()?;
@@ -221,10 +292,21 @@ impl<'a> Entries<'a> {
 impl<'a> Iterator for Entries<'a> {
     type Item = Result<Entry<'a>, ParseError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.done {
             return None;
         }
+        match self.plain_sample() {
+            Some(sample) => Some(Ok(Entry::Sample(sample))),
+            None => self.next_any(),
+        }
+    }
+}
+
+impl<'a> Entries<'a> {
+    /// The next entry, whatever it is, by the letter of the grammar.
+    fn next_any(&mut self) -> Option<Result<Entry<'a>, ParseError>> {
         loop {
             let start = self.at;
             let item = read(self.body, self.options.format, self.metric_type, &mut self.at);

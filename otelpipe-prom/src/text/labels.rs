@@ -7,7 +7,7 @@ use super::MetricType;
 use super::error::{Fault, ParseErrorKind as Kind};
 use super::escape::unescape_label_value;
 use super::number::{format_openmetrics, parse_go_float};
-use super::scan::{self, Quoting};
+use super::scan::{self, Index, Quoting};
 
 /// What the formats, and exemplars, allow inside the braces.
 #[derive(Clone, Copy)]
@@ -34,23 +34,42 @@ pub(super) struct Block {
     pub(super) index: LabelIndex,
 }
 
-/// The places of the quotes of a plain block.
+/// How long the names and values of a plain block are.
 ///
-/// Plain: at most [`LabelIndex::CAPACITY`] labels in 64 KiB, bare names, no
-/// blank outside the quotes, no backslash and no newline inside them, one comma
-/// between labels. Nearly every block is plain; reading its labels is then a
-/// matter of slicing. The others are walked again.
+/// Plain: at most [`LabelIndex::CAPACITY`] labels, bare names, values of at most 255 bytes,
+/// no blank outside the quotes, no backslash and no newline inside them, one comma between
+/// labels. Nearly every block is plain; reading its labels is then a matter of slicing. The
+/// others are walked again.
 #[derive(Clone, Copy)]
 pub(super) struct LabelIndex {
     plain: bool,
     count: u8,
-    quotes: [u16; 2 * LabelIndex::CAPACITY],
+    /// A name and its value, without `="` and `"`.
+    lengths: [[u8; 2]; LabelIndex::CAPACITY],
 }
 
 impl LabelIndex {
     const CAPACITY: usize = 16;
-    const EMPTY: Self = Self { plain: true, count: 0, quotes: [0; 2 * Self::CAPACITY] };
+    const EMPTY: Self = Self { plain: true, count: 0, lengths: [[0; 2]; Self::CAPACITY] };
     const NONE: Self = Self { plain: false, ..Self::EMPTY };
+
+    /// `None` where the block is not plain because of this label.
+    #[inline]
+    fn push(&mut self, name: usize, value: usize) -> Option<()> {
+        let lengths = self.lengths.get_mut(usize::from(self.count))?;
+        *lengths = [u8::try_from(name).ok()?, u8::try_from(value).ok()?];
+        self.count += 1;
+        Some(())
+    }
+}
+
+/// Why a block was not read with the index.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Miss {
+    /// It goes on behind the window.
+    Window,
+    /// It is not plain.
+    Shape,
 }
 
 impl core::fmt::Debug for LabelIndex {
@@ -61,8 +80,45 @@ impl core::fmt::Debug for LabelIndex {
 
 impl Block {
     /// A sample without braces, whose series ends at `end`.
+    #[inline]
     pub(super) fn empty(end: usize) -> Self {
         Self { name: None, end, index: LabelIndex::EMPTY }
+    }
+
+    /// Reads a plain block with the next places of `index`, all of whose labels it counts.
+    ///
+    /// Like [`Block::parse_plain`], which sees the same, but searches nothing.
+    #[inline]
+    pub(super) fn parse_indexed(body: &[u8], at: usize, places: &Index) -> Result<Self, Miss> {
+        let mut index = LabelIndex::EMPTY;
+        let mut name_at = at;
+        for quotes in places.ahead().chunks_exact(2) {
+            let &[open, close] = quotes else { return Err(Miss::Window) };
+            let (open, close) = (places.base() + usize::from(open), places.base() + usize::from(close));
+            let [b'=', b'"', ..] = body.get(open.wrapping_sub(1)..).unwrap_or_default() else {
+                return Err(Miss::Shape);
+            };
+            let Some(name_len @ 1..64) = open.checked_sub(name_at + 1) else { return Err(Miss::Shape) };
+            let others = places.others(name_at) & ((1 << name_len) - 1);
+            let starts = body.get(name_at).is_some_and(|first| !first.is_ascii_digit());
+            let [b'"', after, ..] = *body.get(close..).unwrap_or_default() else { return Err(Miss::Shape) };
+            if others != 0 || !starts || index.push(name_len, close - open - 1).is_none() {
+                return Err(Miss::Shape);
+            }
+            name_at = close + 2;
+            match after {
+                b',' => {}
+                b'}' => return Ok(Self { name: None, end: name_at, index }),
+                _ => return Err(Miss::Shape),
+            }
+        }
+        Err(Miss::Window)
+    }
+
+    /// How many labels a plain block has.
+    #[inline]
+    pub(super) fn plain_labels(&self) -> usize {
+        usize::from(self.index.count)
     }
 
     /// Reads a plain block; `at` is just behind the opening brace.
@@ -71,7 +127,6 @@ impl Block {
     /// checked.
     pub(super) fn parse_plain(body: &[u8], at: usize) -> Option<Self> {
         let mut index = LabelIndex::EMPTY;
-        let mut places = index.quotes.chunks_exact_mut(2);
         let mut name_at = at;
         loop {
             let name_end = scan::label_name_end(body, name_at);
@@ -84,10 +139,7 @@ impl Block {
             let [b'=', b'"', ..] = body.get(name_end..)? else { return None };
             let open = name_end + 1;
             let close = scan::plain_closing_quote(body, open + 1)?;
-            let [first, second] = places.next()? else { return None };
-            *first = u16::try_from(open - at).ok()?;
-            *second = u16::try_from(close - at).ok()?;
-            index.count += 1;
+            index.push(name_end - name_at, close - open - 1)?;
             name_at = close + 2;
             match body.get(close + 1)? {
                 b',' => {}
@@ -204,6 +256,7 @@ pub struct Labels<'a> {
 }
 
 impl<'a> Labels<'a> {
+    #[inline]
     pub(super) fn new(block: &'a str, index: LabelIndex, metric_type: MetricType) -> Self {
         let bound_label = metric_type.bound_label();
         Self { block, index, next: 0, at: 0, bound_label, raw_values: false }
@@ -215,16 +268,32 @@ impl<'a> Labels<'a> {
         Self { block, index, next: 0, at: 0, bound_label: None, raw_values: true }
     }
 
+    #[inline]
     fn next_plain(&mut self) -> Option<(&'a str, &'a str)> {
         if self.next >= usize::from(self.index.count) {
             return None;
         }
-        let [open, close] = *self.index.quotes.get(2 * self.next..)?.first_chunk::<2>()?;
-        let (open, close) = (usize::from(open), usize::from(close));
-        let name = self.block.get(self.at..open - 1)?;
-        let value = self.block.get(open + 1..close)?;
+        let [name, value] = *self.index.lengths.get(self.next)?;
+        let name_end = self.at + usize::from(name);
+        let value_at = name_end + 2; // behind `="`
+        let value_end = value_at + usize::from(value);
+        let name = self.block.get(self.at..name_end)?;
+        let value = self.block.get(value_at..value_end)?;
         self.next += 1;
-        self.at = close + 2; // behind the comma
+        self.at = value_end + 2; // behind `",`
+        Some((name, value))
+    }
+
+    /// The next label of a block that is not plain.
+    fn next_decoded(&mut self) -> Option<(Cow<'a, str>, Cow<'a, str>)> {
+        let (name, value) = self.next_walked()?;
+        if self.raw_values {
+            return Some((Cow::Borrowed(name), Cow::Borrowed(value)));
+        }
+        let (name, value) = (unescape_label_value(name), unescape_label_value(value));
+        if self.bound_label.is_some_and(|label| label == name) {
+            return Some((name, normalize_bound(value)));
+        }
         Some((name, value))
     }
 
@@ -255,21 +324,16 @@ impl<'a> Labels<'a> {
 impl<'a> Iterator for Labels<'a> {
     type Item = (Cow<'a, str>, Cow<'a, str>);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let (name, value) = if self.index.plain {
-            let (name, value) = self.next_plain()?;
-            (Cow::Borrowed(name), Cow::Borrowed(value))
-        } else {
-            let (name, value) = self.next_walked()?;
-            if self.raw_values {
-                return Some((Cow::Borrowed(name), Cow::Borrowed(value)));
-            }
-            (unescape_label_value(name), unescape_label_value(value))
-        };
-        if self.bound_label.is_some_and(|label| label == name) {
-            return Some((name, normalize_bound(value)));
+        if !self.index.plain {
+            return self.next_decoded();
         }
-        Some((name, value))
+        let (name, value) = self.next_plain()?;
+        if self.bound_label.is_some_and(|label| label == name) {
+            return Some((Cow::Borrowed(name), normalize_bound(Cow::Borrowed(value))));
+        }
+        Some((Cow::Borrowed(name), Cow::Borrowed(value)))
     }
 }
 

@@ -36,6 +36,7 @@ impl<'a> Sample<'a> {
     /// The same text in a later scrape is the same series, so this is the key
     /// of a scrape cache. (Two texts may well be one series: the order of the
     /// labels, blanks and escapes are part of the text.)
+    #[inline]
     pub fn series(&self) -> &'a str {
         self.series
     }
@@ -53,16 +54,19 @@ impl<'a> Sample<'a> {
     /// While the last TYPE line says `histogram`, the values of `le` come in
     /// the spelling of OpenMetrics (`1` → `1.0`); under `summary` those of
     /// `quantile`. The name in the TYPE line plays no part in it.
+    #[inline]
     pub fn labels(&self) -> Labels<'a> {
         Labels::new(self.block, self.index, self.metric_type)
     }
 
     /// The value. Any NaN is the one quiet NaN, never the stale marker.
+    #[inline]
     pub fn value(&self) -> f64 {
         self.point.value
     }
 
     /// The time on the line in milliseconds since the Unix epoch.
+    #[inline]
     pub fn timestamp_ms(&self) -> Option<i64> {
         self.point.timestamp_ms
     }
@@ -71,11 +75,13 @@ impl<'a> Sample<'a> {
     ///
     /// Known only in OpenMetrics, with
     /// [`ParseOptions::start_timestamps`](super::ParseOptions::start_timestamps).
+    #[inline]
     pub fn start_ms(&self) -> Option<i64> {
         self.point.start_ms
     }
 
     /// The exemplar, which only OpenMetrics has.
+    #[inline]
     pub fn exemplar(&self) -> Option<Exemplar<'a>> {
         self.point.exemplar
     }
@@ -87,6 +93,7 @@ impl<'a> Sample<'a> {
 
     /// `start` is where the entry begins, the other places are the body's.
     /// `None` where `series` is cut inside a character, which cannot happen.
+    #[inline]
     pub(super) fn new(
         series: &'a str,
         start: usize,
@@ -136,30 +143,36 @@ pub struct KnownSample<'a> {
 
 impl<'a> KnownSample<'a> {
     /// The text of the line before the value, as [`Sample::series`] has it.
+    #[inline]
     pub fn series(&self) -> &'a [u8] {
         self.series
     }
 
     /// The value. Any NaN is the one quiet NaN, never the stale marker.
+    #[inline]
     pub fn value(&self) -> f64 {
         self.point.value
     }
 
     /// The time on the line in milliseconds since the Unix epoch.
+    #[inline]
     pub fn timestamp_ms(&self) -> Option<i64> {
         self.point.timestamp_ms
     }
 
     /// When the cumulative value began; see [`Sample::start_ms`].
+    #[inline]
     pub fn start_ms(&self) -> Option<i64> {
         self.point.start_ms
     }
 
     /// The exemplar, which only OpenMetrics has.
+    #[inline]
     pub fn exemplar(&self) -> Option<Exemplar<'a>> {
         self.point.exemplar
     }
 
+    #[inline]
     pub(super) fn new(series: &'a [u8], point: Point<'a>) -> Self {
         Self { series, point }
     }
@@ -188,6 +201,7 @@ impl<'a> Exemplar<'a> {
     }
 
     /// The observed value.
+    #[inline]
     pub fn value(&self) -> f64 {
         self.value
     }
@@ -195,6 +209,7 @@ impl<'a> Exemplar<'a> {
     /// When it was observed, in milliseconds since the Unix epoch.
     ///
     /// `None` means the time of the sample.
+    #[inline]
     pub fn timestamp_ms(&self) -> Option<i64> {
         self.timestamp_ms
     }

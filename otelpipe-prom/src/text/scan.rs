@@ -1,5 +1,16 @@
 //! Where a token ends: the byte classes and searches under the parser.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+mod engine;
+mod index;
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+mod neon;
+mod portable;
+
+pub(super) use engine::Engine;
+pub(super) use index::Index;
+
 /// `[A-Za-z_]`, the start of a label name.
 const LABEL_START: u8 = 1;
 /// `[0-9]`.
@@ -29,11 +40,17 @@ const fn classes() -> [u8; 256] {
     table
 }
 
+/// The text as a string, if it is UTF-8.
+pub(super) fn utf8(text: &[u8]) -> Option<&str> {
+    Engine::detect().utf8(text)
+}
+
 fn class(body: &[u8], at: usize) -> u8 {
     body.get(at).map_or(0, |&byte| CLASS[usize::from(byte)])
 }
 
 /// Whether a metric name may begin with this byte.
+#[inline]
 pub(super) fn starts_name(byte: u8) -> bool {
     CLASS[usize::from(byte)] & (LABEL_START | COLON) != 0
 }
@@ -87,6 +104,7 @@ const fn not_in_name<const COLONS: bool>(word: u64) -> u64 {
 }
 
 /// The end of the run of spaces and tabs at `at`.
+#[inline]
 pub(super) fn blank_end(body: &[u8], mut at: usize) -> usize {
     while matches!(body.get(at), Some(b' ' | b'\t')) {
         at += 1;

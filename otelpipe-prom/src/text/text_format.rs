@@ -47,6 +47,7 @@ pub(super) fn next_entry<'a>(
 
 /// Value and timestamp behind a series that ends at `at`, and the place behind
 /// the line.
+#[inline]
 pub(super) fn point(body: &[u8], start: usize, at: usize) -> Result<(Point<'_>, usize), Fault> {
     let at = scan::blank_end(body, at);
     let rest = body.get(at..).unwrap_or_default();
@@ -85,15 +86,19 @@ fn value(body: &[u8], start: usize, at: usize) -> Result<(f64, usize), Fault> {
     Ok((value, length))
 }
 
+#[inline]
 fn timestamp(body: &[u8], start: usize, at: usize) -> Result<(i64, usize), Fault> {
     let mut end = at;
-    let mut timestamp_ms = Some(0_i64);
+    let mut timestamp_ms = 0_i64;
     while let Some(&byte @ b'0'..=b'9') = body.get(end) {
-        let digit = i64::from(byte - b'0');
-        timestamp_ms = timestamp_ms.and_then(|ms| ms.checked_mul(10)?.checked_add(digit));
+        timestamp_ms = timestamp_ms.wrapping_mul(10).wrapping_add(i64::from(byte - b'0'));
         end += 1;
     }
-    match timestamp_ms {
+    if end - at <= 18 {
+        return Ok((timestamp_ms, end)); // below 10^18: nothing wrapped
+    }
+    let digits = core::str::from_utf8(body.get(at..end).unwrap_or_default()).ok();
+    match digits.and_then(|digits| digits.parse().ok()) {
         Some(timestamp_ms) => Ok((timestamp_ms, end)),
         None => Err(Fault::token(Kind::TimestampOutOfRange, start, at, end)),
     }
@@ -158,15 +163,15 @@ fn hash_line<'a>(body: &'a [u8], start: usize, at: usize, next: &mut usize) -> R
     // no text.
     let text_at = if scan::blank_end(body, name_end) >= end { end } else { name_end + 1 };
     let text = body.get(text_at..end).unwrap_or_default();
-    let text = core::str::from_utf8(text);
+    let text = scan::utf8(text);
     let entry = match keyword {
         Keyword::Type => {
-            let kind = text.ok().and_then(|text| MetricType::from_name(text, Format::Text));
+            let kind = text.and_then(|text| MetricType::from_name(text, Format::Text));
             let kind = kind.ok_or(Fault::token(Kind::InvalidType, start, text_at, end))?;
             Entry::Type { name, kind }
         }
         Keyword::Help | Keyword::Unit => {
-            let text = text.map_err(|_| Fault::token(Kind::InvalidHelp, start, text_at, end))?;
+            let text = text.ok_or(Fault::token(Kind::InvalidHelp, start, text_at, end))?;
             Entry::Help { name, text: unescape_help(text) }
         }
     };
@@ -193,6 +198,6 @@ pub(super) fn metadata_name(
         }
         (at..end, end)
     };
-    let name = core::str::from_utf8(body.get(range).unwrap_or_default());
-    Ok((name.map_err(|_| Fault::token(Kind::InvalidName, start, at, end))?, end))
+    let name = scan::utf8(body.get(range).unwrap_or_default());
+    Ok((name.ok_or(Fault::token(Kind::InvalidName, start, at, end))?, end))
 }

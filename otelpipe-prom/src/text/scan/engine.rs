@@ -1,0 +1,134 @@
+//! Which instructions the scan may use.
+
+#[cfg(target_arch = "x86_64")]
+use super::avx2;
+use super::index::{BLOCK, Masks};
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+use super::neon;
+use super::portable;
+
+/// A way to look at many bytes at a time. All of them see the same.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::text) enum Engine {
+    /// Words of eight bytes.
+    Portable,
+    /// 32 bytes.
+    #[cfg(target_arch = "x86_64")]
+    Avx2(avx2::Supported),
+    /// 16 bytes, which every such processor has.
+    #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+    Neon,
+}
+
+impl Engine {
+    /// The best one on this processor.
+    #[inline]
+    pub(in crate::text) fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(supported) = avx2::Supported::detect() {
+            return Self::Avx2(supported);
+        }
+        #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+        return Self::Neon;
+        #[cfg(not(all(target_arch = "aarch64", target_endian = "little")))]
+        Self::Portable
+    }
+
+    /// The masks of each whole block of `text`, as far as there is room.
+    pub(super) fn classify(self, text: &[u8], masks: &mut [Masks]) {
+        match self {
+            Self::Portable => {
+                for (mask, block) in masks.iter_mut().zip(text.chunks_exact(BLOCK)) {
+                    *mask = portable::classify(block);
+                }
+            }
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(supported) => avx2::classify(supported, text, masks),
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Self::Neon => neon::classify(text, masks),
+        }
+    }
+
+    /// The text as a string, if it is UTF-8.
+    #[inline]
+    pub(in crate::text) fn utf8(self, text: &[u8]) -> Option<&str> {
+        let ascii = match self {
+            Self::Portable => None,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(supported) => avx2::ascii(supported, text),
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            Self::Neon => neon::ascii(text),
+        };
+        ascii.or_else(|| core::str::from_utf8(text).ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+    use alloc::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// One byte after the other, by the letter of the definition.
+    fn slow(text: &[u8]) -> Vec<Masks> {
+        let of = |block: &[u8], is: fn(u8) -> bool| {
+            block.iter().enumerate().fold(0, |mask, (at, &byte)| mask | u64::from(is(byte)) << at)
+        };
+        let masks = |block| Masks {
+            special: of(block, |byte| matches!(byte, b'"' | b'\\' | b'\n')),
+            other: of(block, |byte| !(byte.is_ascii_alphanumeric() || byte == b'_')),
+        };
+        text.chunks_exact(BLOCK).map(masks).collect()
+    }
+
+    fn check(text: &[u8]) {
+        let wanted = slow(text);
+        for engine in [Engine::Portable, Engine::detect()] {
+            let mut masks = vec![Masks::default(); wanted.len()];
+            engine.classify(text, &mut masks);
+            assert_eq!(masks, wanted, "{engine:?}");
+            for start in 0..text.len().min(3) {
+                let text = &text[start..];
+                assert_eq!(engine.utf8(text), core::str::from_utf8(text).ok(), "{engine:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_byte_has_its_classes_at_every_place() {
+        for byte in 0..=u8::MAX {
+            for place in 0..BLOCK {
+                let mut text = [b'x'; 2 * BLOCK];
+                text[place] = byte;
+                check(&text);
+            }
+        }
+    }
+
+    #[test]
+    fn a_byte_beyond_ascii_is_seen_in_texts_of_any_length() {
+        for len in 0..200 {
+            for place in 0..len {
+                let mut text = vec![b'x'; len];
+                text[place] = 0xff;
+                assert_eq!(Engine::detect().utf8(&text), None, "{place} of {len}");
+            }
+            assert!(Engine::detect().utf8(&vec![b'x'; len]).is_some());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn all_engines_see_what_a_loop_sees(text in prop::collection::vec(any::<u8>(), 0..400)) {
+            check(&text);
+        }
+
+        #[test]
+        fn all_engines_read_the_same_strings(text in "[a-z\"\\\\\n_:é]{0,200}") {
+            check(text.as_bytes());
+        }
+    }
+}
