@@ -42,6 +42,7 @@ pub mod number;
 pub mod otlp_json;
 pub mod otlp_proto;
 pub mod pattern;
+pub mod plan;
 pub mod point;
 pub mod protobuf;
 pub mod rate;

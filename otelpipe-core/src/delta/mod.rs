@@ -14,13 +14,14 @@ use hashbrown::DefaultHashBuilder;
 
 use crate::batch::MetricBatch;
 use crate::metric::{Metric, MetricData, Temporality};
-use crate::point::NumberValue;
+use crate::point::{ExponentialHistogramPoint, HistogramPoint, NumberPoint};
 use crate::series::{SeriesHasher, SeriesId};
 use crate::time::TimeNs;
 
 pub use config::{CumulativeToDeltaConfig, DeltaMatchConfig};
 use exponential::ExponentialStates;
 use histogram::HistogramStates;
+pub(crate) use number::Known;
 pub use number::{NumberChange, NumberStates};
 use select::Selection;
 
@@ -211,9 +212,9 @@ impl CumulativeToDelta {
     ///
     /// Metrics, scopes and resources left empty are removed.
     pub fn apply(&mut self, batch: &mut MetricBatch, now_ns: TimeNs) -> DeltaReport {
-        let mut report = DeltaReport { forgotten: self.sweep_if_due(now_ns), ..DeltaReport::default() };
+        let mut report = self.begin(now_ns);
         for resource in &mut batch.resources {
-            let hasher = SeriesHasher::new(self.seed).resource(&resource.resource);
+            let hasher = self.hasher().resource(&resource.resource);
             for scope in &mut resource.scopes {
                 let hasher = hasher.scope(&scope.scope);
                 scope.metrics.retain_mut(|metric| {
@@ -223,6 +224,50 @@ impl CumulativeToDelta {
         }
         batch.remove_empty();
         report
+    }
+
+    /// What every batch begins with: the series silent for too long are forgotten.
+    pub(crate) fn begin(&mut self, now_ns: TimeNs) -> DeltaReport {
+        DeltaReport { forgotten: self.sweep_if_due(now_ns), ..DeltaReport::default() }
+    }
+
+    /// The beginning of every series id.
+    pub(crate) fn hasher(&self) -> SeriesHasher {
+        SeriesHasher::new(self.seed)
+    }
+
+    /// Converts one number; returns whether it stays. `series` has resource, scope, metric
+    /// and attributes.
+    pub(crate) fn convert_number(
+        &mut self,
+        known: &mut Known,
+        series: SeriesHasher,
+        point: &mut NumberPoint,
+        report: &mut DeltaReport,
+    ) -> bool {
+        report.count(self.numbers.convert_known(known, series, point, self.rules))
+    }
+
+    /// As [`CumulativeToDelta::convert_number`], of a histogram.
+    pub(crate) fn convert_histogram(
+        &mut self,
+        series: SeriesHasher,
+        point: &mut HistogramPoint,
+        report: &mut DeltaReport,
+    ) -> bool {
+        let id = series.number(point.start_time_ns).id();
+        report.count(self.histograms.convert(id, point, self.rules))
+    }
+
+    /// As [`CumulativeToDelta::convert_number`], of an exponential histogram.
+    pub(crate) fn convert_exponential(
+        &mut self,
+        series: SeriesHasher,
+        point: &mut ExponentialHistogramPoint,
+        report: &mut DeltaReport,
+    ) -> bool {
+        let id = series.number(point.start_time_ns).id();
+        report.count(self.exponentials.convert(id, point, self.rules))
     }
 
     /// Forgets the series whose last point is older than `before_ns`; returns how many.
@@ -249,11 +294,7 @@ impl CumulativeToDelta {
         match &mut metric.data {
             MetricData::Sum(sum) => {
                 sum.points.retain_mut(|point| {
-                    let id = hasher
-                        .attributes(&point.attributes)
-                        .number(value_type(point.value))
-                        .number(point.start_time_ns)
-                        .id();
+                    let id = number::series_id(hasher.attributes(&point.attributes), point);
                     report.count(self.numbers.convert(id, point, rules))
                 });
                 sum.temporality = Temporality::Delta;
@@ -264,8 +305,7 @@ impl CumulativeToDelta {
                     return true; // as upstream: only sums without points go
                 }
                 histogram.points.retain_mut(|point| {
-                    let id = hasher.attributes(&point.attributes).number(point.start_time_ns).id();
-                    report.count(self.histograms.convert(id, point, rules))
+                    self.convert_histogram(hasher.attributes(&point.attributes), point, report)
                 });
                 histogram.temporality = Temporality::Delta;
                 !histogram.points.is_empty()
@@ -275,8 +315,7 @@ impl CumulativeToDelta {
                     return true;
                 }
                 histogram.points.retain_mut(|point| {
-                    let id = hasher.attributes(&point.attributes).number(point.start_time_ns).id();
-                    report.count(self.exponentials.convert(id, point, rules))
+                    self.convert_exponential(hasher.attributes(&point.attributes), point, report)
                 });
                 histogram.temporality = Temporality::Delta;
                 !histogram.points.is_empty()
@@ -315,14 +354,6 @@ impl Rules {
             InitialValue::Drop => None,
             InitialValue::KeepAtOwnTime => Some(time_ns),
         }
-    }
-}
-
-fn value_type(value: NumberValue) -> u64 {
-    match value {
-        NumberValue::Empty => 0,
-        NumberValue::Int(_) => 1,
-        NumberValue::Double(_) => 2,
     }
 }
 

@@ -1,19 +1,49 @@
 //! Deltas of numbers: counters.
 
-use super::{Compatibility, Rules, States, Verdict};
+use alloc::vec::Vec;
+
+use hashbrown::HashTable;
+
+use super::{Compatibility, Rules, Verdict};
 use crate::point::{NumberPoint, NumberValue};
-use crate::series::SeriesId;
+use crate::series::{SeriesHasher, SeriesId};
 use crate::time::TimeNs;
 
 /// The last value of every number series.
+///
+/// States lie in a list and are found by id through an index, so that whoever meets a
+/// series again and again can keep its [`Known`] place and skip the look-up.
 #[derive(Debug, Default)]
-pub struct NumberStates(States<NumberState>);
+pub struct NumberStates {
+    states: Vec<NumberState>,
+    index: HashTable<u32>,
+    /// Places in `states` that nobody uses.
+    free: Vec<u32>,
+    /// Grows whenever places were freed: then no known place is to be trusted.
+    generation: u32,
+}
 
 #[derive(Clone, Copy, Debug)]
 struct NumberState {
+    id: SeriesId,
     /// An `i64` or the bits of an `f64`; the id says which.
     bits: u64,
     time_ns: TimeNs,
+}
+
+/// Where a series was found the last time: a place, and the start time and type of value
+/// that, with the rest of the series, made its id.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known {
+    start_time_ns: TimeNs,
+    at: u32,
+    generation: u32,
+    value_type: u8,
+}
+
+impl Known {
+    /// A series that was not looked up yet.
+    pub(crate) const NOT_YET: Self = Self { start_time_ns: 0, at: 0, generation: 0, value_type: u8::MAX };
 }
 
 /// What one observation of a number says.
@@ -43,74 +73,191 @@ impl NumberStates {
     ///
     /// `id` must differ between integers and floats of a series.
     pub fn observe(&mut self, id: SeriesId, value: NumberValue, time_ns: TimeNs) -> NumberChange {
-        let bits = match value {
-            NumberValue::Empty => 0,
-            NumberValue::Int(value) => value as u64,
-            NumberValue::Double(value) if value.is_nan() => return NumberChange::NotANumber,
-            NumberValue::Double(value) => value.to_bits(),
+        let Some(bits) = bits_of(value) else { return NumberChange::NotANumber };
+        match self.find(id) {
+            Some(at) => self.replace(at, bits, value, time_ns),
+            None => {
+                self.insert(NumberState { id, bits, time_ns });
+                NumberChange::First
+            }
+        }
+    }
+
+    /// As [`NumberStates::observe`]; `known` remembers where the series is. `id` is asked
+    /// for a series that is not known, or not as it is now.
+    fn observe_known(
+        &mut self,
+        known: &mut Known,
+        id: impl FnOnce() -> SeriesId,
+        point: &NumberPoint,
+    ) -> NumberChange {
+        let Some(bits) = bits_of(point.value) else { return NumberChange::NotANumber };
+        let value_type = value_type(point.value);
+        let is_known = known.generation == self.generation
+            && known.value_type == value_type
+            && known.start_time_ns == point.start_time_ns;
+        if is_known {
+            return self.replace(known.at, bits, point.value, point.time_ns);
+        }
+        let id = id();
+        let (at, change) = match self.find(id) {
+            Some(at) => (at, self.replace(at, bits, point.value, point.time_ns)),
+            None => (self.insert(NumberState { id, bits, time_ns: point.time_ns }), NumberChange::First),
         };
-        let Some(last) = self.0.insert(id, NumberState { bits, time_ns }) else { return NumberChange::First };
-        let since_ns = last.time_ns;
+        let generation = self.generation;
+        *known = Known { start_time_ns: point.start_time_ns, at, generation, value_type };
+        change
+    }
+
+    /// Number of series remembered.
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether no series is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// Forgets the series last observed before `before_ns`; returns how many.
+    pub fn sweep(&mut self, before_ns: TimeNs) -> usize {
+        let Self { states, index, free, generation } = self;
+        let before = index.len();
+        index.retain(|at| {
+            let stays = states[*at as usize].time_ns >= before_ns;
+            if !stays {
+                free.push(*at);
+            }
+            stays
+        });
+        let forgotten = before - index.len();
+        if index.is_empty() {
+            (*states, *free) = (Vec::new(), Vec::new());
+        }
+        *generation = generation.wrapping_add(u32::from(forgotten > 0));
+        forgotten
+    }
+
+    pub(super) fn convert(&mut self, id: SeriesId, point: &mut NumberPoint, rules: Rules) -> Verdict {
+        if is_passed_over(point, rules) {
+            return Verdict::Stale;
+        }
+        let change = self.observe(id, point.value, point.time_ns);
+        apply(change, point, rules)
+    }
+
+    /// As [`NumberStates::convert`], of a series that its owner may have met before.
+    /// `series` has everything that makes the id but value type and start time.
+    pub(super) fn convert_known(
+        &mut self,
+        known: &mut Known,
+        series: SeriesHasher,
+        point: &mut NumberPoint,
+        rules: Rules,
+    ) -> Verdict {
+        if is_passed_over(point, rules) {
+            return Verdict::Stale;
+        }
+        let change = self.observe_known(known, || series_id(series, point), point);
+        apply(change, point, rules)
+    }
+
+    fn find(&self, id: SeriesId) -> Option<u32> {
+        self.index.find(hash(id), |at| self.states[*at as usize].id == id).copied()
+    }
+
+    fn insert(&mut self, state: NumberState) -> u32 {
+        let at = match self.free.pop() {
+            Some(at) => {
+                self.states[at as usize] = state;
+                at
+            }
+            None => {
+                self.states.push(state);
+                u32::try_from(self.states.len() - 1).expect("so many states do not fit into memory")
+            }
+        };
+        let states = &self.states;
+        self.index.insert_unique(hash(state.id), at, |at| hash(states[*at as usize].id));
+        at
+    }
+
+    fn replace(&mut self, at: u32, bits: u64, value: NumberValue, time_ns: TimeNs) -> NumberChange {
+        let state = &mut self.states[at as usize];
+        let (last, since_ns) = (state.bits, state.time_ns);
+        (state.bits, state.time_ns) = (bits, time_ns);
         if let NumberValue::Double(value) = value {
-            let last = f64::from_bits(last.bits);
+            let last = f64::from_bits(last);
             if value < last {
                 return NumberChange::Reset { since_ns };
             }
             return NumberChange::Delta { delta: NumberValue::Double(value - last), since_ns };
         }
-        let (value, last) = (bits as i64, last.bits as i64);
+        let (value, last) = (bits as i64, last as i64);
         if value < last {
             return NumberChange::Reset { since_ns };
         }
         NumberChange::Delta { delta: NumberValue::Int(value.wrapping_sub(last)), since_ns }
     }
+}
 
-    /// Number of series remembered.
-    pub fn len(&self) -> usize {
-        self.0.len()
+/// The id of a point's series: `series` with value type and start time.
+pub(super) fn series_id(series: SeriesHasher, point: &NumberPoint) -> SeriesId {
+    series.number(value_type(point.value).into()).number(point.start_time_ns).id()
+}
+
+fn value_type(value: NumberValue) -> u8 {
+    match value {
+        NumberValue::Empty => 0,
+        NumberValue::Int(_) => 1,
+        NumberValue::Double(_) => 2,
     }
+}
 
-    /// Whether no series is remembered.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+/// What is remembered of a value; `None` for one that is not a number.
+fn bits_of(value: NumberValue) -> Option<u64> {
+    match value {
+        NumberValue::Empty => Some(0),
+        NumberValue::Int(value) => Some(value as u64),
+        NumberValue::Double(value) => (!value.is_nan()).then_some(value.to_bits()),
     }
+}
 
-    /// Forgets the series last observed before `before_ns`; returns how many.
-    pub fn sweep(&mut self, before_ns: TimeNs) -> usize {
-        let before = self.0.len();
-        self.0.retain(|_, state| state.time_ns >= before_ns);
-        before - self.0.len()
-    }
+fn is_passed_over(point: &NumberPoint, rules: Rules) -> bool {
+    point.flags.no_recorded_value() && rules.compatibility != Compatibility::Contrib039
+}
 
-    pub(super) fn convert(&mut self, id: SeriesId, point: &mut NumberPoint, rules: Rules) -> Verdict {
-        let is_old = rules.compatibility == Compatibility::Contrib039;
-        if point.flags.no_recorded_value() && !is_old {
-            return Verdict::Stale;
-        }
-        let whole = match point.value {
-            NumberValue::Empty => NumberValue::Int(0),
-            value => value,
-        };
-        match self.observe(id, point.value, point.time_ns) {
-            NumberChange::NotANumber => Verdict::NotANumber,
-            NumberChange::First => match rules.first_start_ns(point.start_time_ns, point.time_ns) {
-                None => Verdict::First,
-                Some(start_time_ns) => {
-                    point.start_time_ns = start_time_ns;
-                    point.value = whole;
-                    Verdict::Converted
-                }
-            },
-            NumberChange::Reset { since_ns } if is_old => {
-                point.start_time_ns = since_ns;
+/// Changes the point to what its value says.
+fn apply(change: NumberChange, point: &mut NumberPoint, rules: Rules) -> Verdict {
+    let whole = match point.value {
+        NumberValue::Empty => NumberValue::Int(0),
+        value => value,
+    };
+    match change {
+        NumberChange::NotANumber => Verdict::NotANumber,
+        NumberChange::First => match rules.first_start_ns(point.start_time_ns, point.time_ns) {
+            None => Verdict::First,
+            Some(start_time_ns) => {
+                point.start_time_ns = start_time_ns;
+                point.value = whole;
                 Verdict::Converted
             }
-            NumberChange::Reset { .. } => Verdict::Reset,
-            NumberChange::Delta { delta, since_ns } => {
-                point.start_time_ns = since_ns;
-                point.value = delta;
-                Verdict::Converted
-            }
+        },
+        NumberChange::Reset { since_ns } if rules.compatibility == Compatibility::Contrib039 => {
+            point.start_time_ns = since_ns;
+            Verdict::Converted
+        }
+        NumberChange::Reset { .. } => Verdict::Reset,
+        NumberChange::Delta { delta, since_ns } => {
+            point.start_time_ns = since_ns;
+            point.value = delta;
+            Verdict::Converted
         }
     }
+}
+
+/// An id is a hash already.
+#[expect(clippy::cast_possible_truncation, reason = "half of the bits are enough for a table")]
+fn hash(id: SeriesId) -> u64 {
+    id.0 as u64
 }

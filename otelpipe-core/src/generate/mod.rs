@@ -157,14 +157,30 @@ impl Generation {
     /// A rule needs operands among the metrics that arrived, not only among those of
     /// other rules of the same instance. Operands in another resource are not found.
     pub fn apply(&self, batch: &mut MetricBatch) -> GenerationReport {
+        self.apply_with(batch, &mut |operation, first, second| operation.compute(first, second.value()))
+    }
+
+    /// As [`Generation::apply`], computing with `compute`: which values meet, and in what
+    /// order, does not depend on them.
+    pub(crate) fn apply_with(&self, batch: &mut MetricBatch, compute: &mut Compute<'_>) -> GenerationReport {
         let mut report = GenerationReport::default();
         for resource in &mut batch.resources {
-            self.apply_resource(resource, &mut report);
+            self.apply_resource(resource, compute, &mut report);
         }
         report
     }
 
-    fn apply_resource(&self, resource: &mut ResourceMetrics, report: &mut GenerationReport) {
+    /// Whether the rules look at values for more than to compute with them.
+    pub(crate) fn looks_at_values(&self) -> bool {
+        self.options.skip_unless_positive && !self.options.match_attributes
+    }
+
+    fn apply_resource(
+        &self,
+        resource: &mut ResourceMetrics,
+        compute: &mut Compute<'_>,
+        report: &mut GenerationReport,
+    ) {
         let names = Names::of(self, resource);
         for (rule, operands) in self.rules.iter().zip(&names.0) {
             let (Some(operation), Some(operands)) = (rule.operation, operands) else { continue };
@@ -175,7 +191,7 @@ impl Generation {
                         continue;
                     }
                     let metric2 = operands.map(|(scope, at)| &resource.scopes[scope].metrics[at]);
-                    let metric = self.generate(rule, operation, metric1, metric2, report);
+                    let metric = self.generate(rule, operation, metric1, metric2, compute, report);
                     if let Some(metric) = metric {
                         resource.scopes[scope].metrics.push(metric);
                     }
@@ -190,11 +206,14 @@ impl Generation {
         operation: Arithmetic,
         metric1: &Metric,
         metric2: Option<&Metric>,
+        compute: &mut Compute<'_>,
         report: &mut GenerationReport,
     ) -> Option<Metric> {
         let points1 = numbers(metric1)?;
         let points = match (&rule.operand2, metric2) {
-            (Operand::Constant(factor), _) => each(points1, operation, *factor, report),
+            (Operand::Constant(factor), _) => {
+                each(points1, operation, Second::Constant(*factor), compute, report)
+            }
             (Operand::Metric(_), Some(metric2)) if self.options.match_attributes => {
                 let points2 = numbers(metric2)?;
                 let Some(pairs) = matching_pairs(points1, points2, Self::MOST_PAIRS) else {
@@ -202,22 +221,25 @@ impl Generation {
                     return None;
                 };
                 report.unmatched += pairs.unmatched;
-                let compute = |(first, second, attributes)| {
+                let pair = |(first, second, attributes)| {
                     let point: &NumberPoint = first;
                     let second: &NumberPoint = second;
-                    let value = operation.compute(point.value.as_f64(), second.value.as_f64());
+                    let value =
+                        compute(operation, point.value.as_f64(), Second::Point(second.value.as_f64()));
                     report.divided_by_zero += usize::from(value.is_none());
                     value.map(|value| with_value(point, attributes, value))
                 };
-                pairs.list.into_iter().filter_map(compute).collect()
+                pairs.list.into_iter().filter_map(pair).collect()
             }
             (Operand::Metric(_), metric2) => {
                 let first = metric2.and_then(numbers).and_then(<[_]>::first);
-                let operand = first.map_or(0.0, |point| point.value.as_f64());
-                if self.options.skip_unless_positive && (operand.is_nan() || operand <= 0.0) {
+                let operand =
+                    first.map_or(Second::Constant(0.0), |point| Second::Point(point.value.as_f64()));
+                let value = operand.value();
+                if self.options.skip_unless_positive && (value.is_nan() || value <= 0.0) {
                     return None;
                 }
-                each(points1, operation, operand, report)
+                each(points1, operation, operand, compute, report)
             }
         };
         if points.is_empty() {
@@ -278,18 +300,39 @@ impl Names {
     }
 }
 
+/// What computes a value: operation, first and second operand.
+pub(crate) type Compute<'c> = dyn FnMut(Arithmetic, f64, Second) -> Option<f64> + 'c;
+
+/// A second operand, and where it is from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Second {
+    /// The rule itself, or a metric without points.
+    Constant(f64),
+    /// The value of a point.
+    Point(f64),
+}
+
+impl Second {
+    fn value(self) -> f64 {
+        match self {
+            Self::Constant(value) | Self::Point(value) => value,
+        }
+    }
+}
+
 fn each(
     points: &[NumberPoint],
     operation: Arithmetic,
-    operand: f64,
+    operand: Second,
+    compute: &mut Compute<'_>,
     report: &mut GenerationReport,
 ) -> Vec<NumberPoint> {
-    let compute = |point: &NumberPoint| {
-        let value = operation.compute(point.value.as_f64(), operand);
+    let each = |point: &NumberPoint| {
+        let value = compute(operation, point.value.as_f64(), operand);
         report.divided_by_zero += usize::from(value.is_none());
         value.map(|value| with_value(point, point.attributes.clone(), value))
     };
-    points.iter().filter_map(compute).collect()
+    points.iter().filter_map(each).collect()
 }
 
 fn with_value(point: &NumberPoint, attributes: crate::attributes::Attributes, value: f64) -> NumberPoint {

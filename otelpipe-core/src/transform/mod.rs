@@ -181,6 +181,22 @@ impl TransformRule {
         }
     }
 
+    /// Whether it makes one point of several, where their labels and times are equal.
+    pub fn merges_points(&self) -> bool {
+        let merges = |operation: &Operation| {
+            matches!(operation, Operation::AggregateLabels(..) | Operation::AggregateLabelValues(..))
+        };
+        matches!(self.action, Action::Combine { .. }) || self.operations.iter().any(merges)
+    }
+
+    /// Whether it changes the value of points.
+    pub fn changes_values(&self) -> bool {
+        let changes = |operation: &Operation| {
+            matches!(operation, Operation::ToggleScalarDataType | Operation::ScaleValue(_))
+        };
+        self.operations.iter().any(changes)
+    }
+
     /// What it does to the metric, in order.
     pub fn operations(&self) -> &[Operation] {
         &self.operations

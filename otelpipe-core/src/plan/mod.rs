@@ -1,0 +1,310 @@
+//! The compiled plan: what a pipeline does to a series is decided once.
+//!
+//! A [`Pipeline`] runs batches through [`Stage`]s. Two engines do it, with the same
+//! results. The *reference engine* applies one stage after the other. The *plan* knows
+//! the shape of the batches of each source: names, labels, types, scopes and resources of
+//! all points, in order. A batch of a known shape costs a comparison of addresses, since
+//! scrapers share their label sets, and the arithmetic on its values; no rule looks at a
+//! name or label again. A batch of a new shape is led through the stages once more.
+//!
+//! Both engines share the stages and so the state of every series: when shapes change,
+//! deltas go on as if nothing had happened.
+//!
+//! What a plan cannot express is an [`Obstacle`]; a pipeline with one runs all batches in
+//! the reference engine, and [`Pipeline::obstacle`] says why.
+//!
+//! ```
+//! use otelpipe_core::batch::MetricBatch;
+//! use otelpipe_core::delta::{CumulativeToDelta, CumulativeToDeltaConfig};
+//! use otelpipe_core::metric::{Metric, MetricData, Sum, Temporality};
+//! use otelpipe_core::plan::{Pipeline, Stage};
+//! use otelpipe_core::point::NumberPoint;
+//! use otelpipe_core::rate::{DeltaToRate, DeltaToRateConfig};
+//! use otelpipe_core::time::NS_PER_S;
+//!
+//! let delta = CumulativeToDelta::compile(&CumulativeToDeltaConfig::default(), 0)?;
+//! let rate = DeltaToRate::compile(&DeltaToRateConfig { metrics: vec!["rx_bytes".into()] })?;
+//! let mut pipeline = Pipeline::new(vec![Stage::Delta(Box::new(delta)), Stage::Rate(rate)]);
+//! assert_eq!(pipeline.obstacle(), None);
+//!
+//! let scrape = |value: f64, at_s: u64| {
+//!     let sum = Sum {
+//!         points: vec![NumberPoint::new(value, at_s * NS_PER_S).with("pod", "web-1")],
+//!         temporality: Temporality::Cumulative,
+//!         is_monotonic: true,
+//!     };
+//!     let mut batch = MetricBatch::default();
+//!     batch.scope_mut().metrics.push(Metric::new("rx_bytes", MetricData::Sum(sum)));
+//!     batch
+//! };
+//! let mut rates = Vec::new();
+//! for (value, at_s) in [(100.0, 60), (160.0, 120), (220.0, 180), (340.0, 240)] {
+//!     let batch = pipeline.consume(scrape(value, at_s), at_s * NS_PER_S, &mut |_| {})?;
+//!     for metric in batch.metrics() {
+//!         let MetricData::Gauge(points) = &metric.data else { unreachable!() };
+//!         rates.push(points[0].value.as_f64());
+//!     }
+//! }
+//! assert_eq!(rates, [1.0, 1.0, 2.0]);
+//! assert_eq!(pipeline.counts().planned, 4);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod node;
+mod shape;
+mod stage;
+
+use alloc::vec::Vec;
+
+use hashbrown::HashMap;
+
+use crate::batch::MetricBatch;
+use crate::series::{SeriesHasher, SeriesId};
+use crate::time::{NS_PER_S, TimeNs};
+use node::{Node, Run};
+use shape::{Point, Shape};
+pub use stage::{Obstacle, PipelineError, SeriesStage, Stage, StageError, StageOutcome, StageReport};
+
+/// Which engine runs the batches.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Engine {
+    /// The plan, where there is no obstacle.
+    #[default]
+    Plan,
+    /// One stage after the other: the oracle of the plan.
+    Reference,
+}
+
+/// How batches were run so far.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct PlanCounts {
+    /// Batches run by a plan, new ones included.
+    pub planned: u64,
+    /// Plans made: batches whose shape was not known.
+    pub compiled: u64,
+    /// Batches run by the reference engine.
+    pub reference: u64,
+    /// Points whose names, labels or type a rule looked at while a plan was made or
+    /// extended. Stays where it is as long as shapes and losses are known.
+    pub rule_evaluations: u64,
+}
+
+/// Stages in a row, and the plans of the sources whose batches they have seen.
+///
+/// A source is known by its first resource. Plans of sources that were silent for ten
+/// minutes are freed.
+#[derive(Debug)]
+pub struct Pipeline {
+    stages: Vec<Stage>,
+    engine: Engine,
+    obstacle: Option<(usize, Obstacle)>,
+    sources: HashMap<SeriesId, Source>,
+    versions: u64,
+    swept_at_ns: TimeNs,
+    counts: PlanCounts,
+    points: Vec<Point>,
+}
+
+/// Plans of one source, the last used first.
+#[derive(Debug, Default)]
+struct Source {
+    plans: Vec<Plan>,
+    used_at_ns: TimeNs,
+    /// Batches of unknown shape in a row.
+    misses: u32,
+    /// Batches that are left to the reference engine.
+    resting: u32,
+}
+
+/// What becomes of batches of one shape.
+#[derive(Debug)]
+struct Plan {
+    shape: Shape,
+    /// One bit for each slot that the first node wants.
+    live: Vec<u64>,
+    node: Node,
+}
+
+impl Pipeline {
+    /// Most shapes of one source that are remembered.
+    const MOST_SHAPES: usize = 3;
+    /// So many unknown shapes in a row: this source does not repeat itself …
+    const MOST_MISSES: u32 = 8;
+    /// … and so many batches of it go by before the next plan is made.
+    const REST: u32 = 64;
+    const FORGET_AFTER_NS: TimeNs = 600 * NS_PER_S;
+
+    /// A pipeline of these stages.
+    pub fn new(stages: Vec<Stage>) -> Self {
+        let obstacle = stages.iter().enumerate().find_map(|(at, stage)| Some((at, stage.obstacle()?)));
+        let versions = versions(&stages);
+        Self {
+            stages,
+            engine: Engine::Plan,
+            obstacle,
+            sources: HashMap::new(),
+            versions,
+            swept_at_ns: 0,
+            counts: PlanCounts::default(),
+            points: Vec::new(),
+        }
+    }
+
+    /// The same pipeline with this engine.
+    #[must_use]
+    pub fn with_engine(mut self, engine: Engine) -> Self {
+        self.engine = engine;
+        self
+    }
+
+    /// The stages.
+    pub fn stages(&self) -> &[Stage] {
+        &self.stages
+    }
+
+    /// The first stage that a plan cannot express, and why. All batches then go through
+    /// the reference engine.
+    pub fn obstacle(&self) -> Option<(usize, &Obstacle)> {
+        self.obstacle.as_ref().map(|(at, obstacle)| (*at, obstacle))
+    }
+
+    /// How batches were run so far.
+    pub fn counts(&self) -> PlanCounts {
+        self.counts
+    }
+
+    /// Runs a batch through the stages. `now_ns` is the time of the call; `observe` hears
+    /// of every stage that the batch went through, in order.
+    ///
+    /// The answer is empty when nothing is left; stages behind the one that took the last
+    /// resource are then not asked.
+    ///
+    /// # Errors
+    ///
+    /// A stage refused the batch, which is lost. Stages before it keep what they learnt.
+    pub fn consume(
+        &mut self,
+        batch: MetricBatch,
+        now_ns: TimeNs,
+        observe: &mut dyn FnMut(&StageOutcome),
+    ) -> Result<MetricBatch, PipelineError> {
+        let is_planned = self.engine == Engine::Plan && self.obstacle.is_none() && !batch.is_empty();
+        if is_planned {
+            self.sweep_if_due(now_ns);
+            let versions = versions(&self.stages);
+            if versions != self.versions {
+                self.versions = versions;
+                self.sources.clear();
+            }
+            if let Some(key) = key(&batch) {
+                return self.run_planned(key, batch, now_ns, observe);
+            }
+        }
+        self.counts.reference += 1;
+        run_reference(&mut self.stages, batch, now_ns, observe)
+    }
+
+    /// Forgets the plans of sources that were silent since `before_ns`; returns how many
+    /// sources those were.
+    pub fn sweep(&mut self, before_ns: TimeNs) -> usize {
+        let before = self.sources.len();
+        self.sources.retain(|_, source| source.used_at_ns >= before_ns);
+        before - self.sources.len()
+    }
+
+    fn sweep_if_due(&mut self, now_ns: TimeNs) {
+        if now_ns.saturating_sub(self.swept_at_ns) >= Self::FORGET_AFTER_NS {
+            self.swept_at_ns = now_ns;
+            self.sweep(now_ns.saturating_sub(Self::FORGET_AFTER_NS));
+        }
+    }
+
+    fn run_planned(
+        &mut self,
+        key: SeriesId,
+        batch: MetricBatch,
+        now_ns: TimeNs,
+        observe: &mut dyn FnMut(&StageOutcome),
+    ) -> Result<MetricBatch, PipelineError> {
+        let Self { stages, sources, counts, points, .. } = self;
+        let source = sources.entry(key).or_default();
+        source.used_at_ns = now_ns;
+        let mut run = Run { stages, now_ns, observe, rule_evaluations: 0 };
+        let known = source.plans.iter_mut().position(|plan| plan.shape.recognises(&batch));
+        let at = match known {
+            Some(at) => {
+                source.misses = 0;
+                at
+            }
+            None if source.resting > 0 => {
+                source.resting -= 1;
+                counts.reference += 1;
+                return run_reference(run.stages, batch, now_ns, run.observe);
+            }
+            None => {
+                source.misses += 1;
+                if source.misses >= Self::MOST_MISSES {
+                    (source.misses, source.resting) = (0, Self::REST);
+                }
+                counts.compiled += 1;
+                source.plans.truncate(Self::MOST_SHAPES - 1);
+                source.plans.push(Plan::compile(&batch, &mut run));
+                source.plans.len() - 1
+            }
+        };
+        source.plans[..=at].rotate_right(1);
+        counts.planned += 1;
+        let done = source.plans[0].eval(batch, points, &mut run);
+        counts.rule_evaluations += run.rule_evaluations;
+        done
+    }
+}
+
+impl Plan {
+    fn compile(batch: &MetricBatch, run: &mut Run<'_>) -> Self {
+        let shape = Shape::of(batch);
+        let mut node = Node::compile(shape.clone(), 0, run);
+        let live = node.narrow(shape.point_count());
+        Self { shape, live, node }
+    }
+
+    fn eval(
+        &mut self,
+        batch: MetricBatch,
+        points: &mut Vec<Point>,
+        run: &mut Run<'_>,
+    ) -> Result<MetricBatch, PipelineError> {
+        points.clear();
+        let is_live = |slot: usize| self.live[slot / 64] >> (slot % 64) & 1 == 1;
+        Shape::extract(batch, is_live, points);
+        self.node.eval(points, run)
+    }
+}
+
+/// One stage after the other, as long as something is left.
+fn run_reference(
+    stages: &mut [Stage],
+    mut batch: MetricBatch,
+    now_ns: TimeNs,
+    observe: &mut dyn FnMut(&StageOutcome),
+) -> Result<MetricBatch, PipelineError> {
+    for (at, stage) in stages.iter_mut().enumerate() {
+        let incoming = batch.point_count();
+        let report =
+            stage.apply(&mut batch, now_ns).map_err(|error| PipelineError { stage: at, incoming, error })?;
+        observe(&StageOutcome { stage: at, incoming, outgoing: batch.point_count(), report });
+        if batch.is_empty() {
+            break;
+        }
+    }
+    Ok(batch)
+}
+
+/// What a batch's source is known by: its first resource.
+fn key(batch: &MetricBatch) -> Option<SeriesId> {
+    Some(SeriesHasher::new(0).resource(&batch.resources.first()?.resource).id())
+}
+
+fn versions(stages: &[Stage]) -> u64 {
+    stages.iter().fold(0, |sum, stage| sum.wrapping_mul(31).wrapping_add(stage.version()))
+}

@@ -1,0 +1,466 @@
+//! A plan: a batch of one shape on its way through the stages.
+//!
+//! A node stands for the batch before a stage, where its shape is known. Stages that see
+//! shapes only are run once, when the node is made, and leave a list that says where each
+//! point of the new shape comes from. Stages that compute leave steps over the points;
+//! which points survive one decides the branch to the next node, and a branch that was
+//! never taken is made on the spot.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::shape::{Point, Shape, number_tag};
+use super::stage::{PipelineError, Stage, StageError, StageOutcome, StageReport};
+use crate::batch::MetricBatch;
+use crate::delta::{CumulativeToDelta, Known};
+use crate::generate::{Arithmetic, Generation, GenerationReport, Second};
+use crate::metric::{MetricData, Temporality};
+use crate::point::NumberValue;
+use crate::rate::{DeltaToRate, RateError, per_second};
+use crate::series::SeriesHasher;
+use crate::shared_str::SharedStr;
+use crate::time::TimeNs;
+
+/// The batch before a stage.
+#[derive(Debug)]
+pub(super) enum Node {
+    /// Behind the last stage, or nothing is left.
+    End(Shape),
+    Map(Map),
+    Delta(Delta),
+    Rate(Rate),
+    Generate(Generate),
+}
+
+/// What running a node needs besides the points.
+pub(super) struct Run<'r> {
+    pub(super) stages: &'r mut [Stage],
+    pub(super) now_ns: TimeNs,
+    pub(super) observe: &'r mut dyn FnMut(&StageOutcome),
+    /// Points to which the rules of a stage were applied.
+    pub(super) rule_evaluations: u64,
+}
+
+/// Stages without arithmetic, in a row.
+#[derive(Debug)]
+pub(super) struct Map {
+    outcomes: Box<[StageOutcome]>,
+    refusal: Option<PipelineError>,
+    /// For each point behind the stages, its slot before them.
+    sources: Box<[u32]>,
+    next: Box<Node>,
+}
+
+/// `cumulativetodelta`.
+#[derive(Debug)]
+pub(super) struct Delta {
+    stage: usize,
+    shape: Shape,
+    series: Box<[Series]>,
+    branches: Branches<Node>,
+}
+
+/// A point that becomes a delta.
+#[derive(Debug)]
+struct Series {
+    slot: u32,
+    known: Known,
+    /// Has seen everything of the id that is no value and no time.
+    hasher: SeriesHasher,
+}
+
+/// `deltatorate`.
+#[derive(Debug)]
+pub(super) struct Rate {
+    stage: usize,
+    outcome: StageOutcome,
+    /// First slot, slot after the last, name of the metric.
+    metrics: Box<[(u32, u32, SharedStr)]>,
+    next: Box<Node>,
+}
+
+/// `metricsgeneration`.
+#[derive(Debug)]
+pub(super) struct Generate {
+    stage: usize,
+    shape: Shape,
+    calls: Box<[Call]>,
+    branches: Branches<Generated>,
+}
+
+/// One computation: operation and slots of its operands.
+#[derive(Clone, Debug, PartialEq)]
+struct Call {
+    operation: Arithmetic,
+    first: u32,
+    second: Operand,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Operand {
+    Constant(f64),
+    Slot(u32),
+}
+
+/// The batch behind `metricsgeneration`.
+#[derive(Debug)]
+struct Generated {
+    outcome: StageOutcome,
+    /// For each point its slot before, or the number of slots plus that of the call.
+    sources: Box<[u32]>,
+    next: Node,
+}
+
+/// Ways to go on, by what was lost on the way here (ascending); the last taken first.
+#[derive(Debug)]
+struct Branches<N>(Vec<(Box<[u32]>, N)>);
+
+impl<N> Branches<N> {
+    /// Losses come and go; more than a few patterns are not worth remembering.
+    const MOST: usize = 4;
+
+    /// The branch of these losses, which `make` makes if it is not known.
+    fn take(&mut self, lost: &[u32], make: impl FnOnce() -> N) -> &mut N {
+        let at = self.0.iter().position(|(known, _)| **known == *lost).unwrap_or_else(|| {
+            self.0.truncate(Self::MOST - 1);
+            self.0.push((lost.into(), make()));
+            self.0.len() - 1
+        });
+        self.0[..=at].rotate_right(1);
+        &mut self.0[0].1
+    }
+}
+
+impl Node {
+    /// Runs `stages[at..]` over a shape, up to where arithmetic begins.
+    pub(super) fn compile(shape: Shape, at: usize, run: &mut Run<'_>) -> Self {
+        if shape.is_empty() {
+            return Self::End(shape);
+        }
+        match run.stages.get(at) {
+            None => Self::End(shape),
+            Some(Stage::Delta(rule)) => Self::Delta(Delta::compile(shape, at, rule)),
+            Some(Stage::Rate(_)) => Self::Rate(Rate::compile(&shape, at, run)),
+            Some(Stage::Generate(_)) => Self::Generate(Generate::compile(shape, at, run)),
+            Some(_) => Self::Map(Map::compile(&shape, at, run)),
+        }
+    }
+
+    /// Which of the slots are wanted at all, a bit for each; from now on the node takes the
+    /// points at those slots only. Must be called once, on the first node of a plan.
+    pub(super) fn narrow(&mut self, slots: usize) -> Vec<u64> {
+        let words = slots.div_ceil(64);
+        let Self::Map(map) = self else { return alloc::vec![u64::MAX; words] };
+        let mut live = alloc::vec![0_u64; words];
+        for slot in &map.sources {
+            live[*slot as usize / 64] |= 1 << (slot % 64);
+        }
+        let mut before = 0;
+        let ranks: Vec<u32> = live
+            .iter()
+            .map(|word| {
+                before += word.count_ones();
+                before - word.count_ones()
+            })
+            .collect();
+        for slot in &mut map.sources {
+            let at = *slot as usize / 64;
+            *slot = ranks[at] + (live[at] & ((1 << (*slot % 64)) - 1)).count_ones();
+        }
+        live
+    }
+
+    /// Runs the plan over the points of a batch. `points` is empty afterwards.
+    pub(super) fn eval(
+        &mut self,
+        points: &mut Vec<Point>,
+        run: &mut Run<'_>,
+    ) -> Result<MetricBatch, PipelineError> {
+        match self {
+            Self::End(shape) => Ok(shape.materialise(points)),
+            Self::Map(map) => map.eval(points, run),
+            Self::Delta(delta) => delta.eval(points, run),
+            Self::Rate(rate) => rate.eval(points, run),
+            Self::Generate(generate) => generate.eval(points, run),
+        }
+    }
+}
+
+impl Map {
+    fn compile(shape: &Shape, first: usize, run: &mut Run<'_>) -> Self {
+        let mut batch = shape.skeleton();
+        let mut outcomes = Vec::new();
+        let mut refusal = None;
+        let mut at = first;
+        while let Some(stage) = run.stages.get_mut(at).filter(|stage| stage.is_structural()) {
+            let incoming = batch.point_count();
+            run.rule_evaluations += incoming as u64;
+            match stage.apply(&mut batch, 0) {
+                Ok(report) => {
+                    outcomes.push(StageOutcome {
+                        stage: at,
+                        incoming,
+                        outgoing: batch.point_count(),
+                        report,
+                    });
+                }
+                Err(error) => {
+                    refusal = Some(PipelineError { stage: at, incoming, error });
+                    batch = MetricBatch::default();
+                }
+            }
+            at += 1;
+            if batch.is_empty() {
+                break;
+            }
+        }
+        let (shape, sources) = Shape::of_skeleton(&batch);
+        Self {
+            outcomes: outcomes.into(),
+            refusal,
+            sources: sources.into(),
+            next: Box::new(Node::compile(shape, at, run)),
+        }
+    }
+
+    /// Puts the points where the next node has them.
+    fn gather(&self, points: &mut Vec<Point>) {
+        let gathered = self.sources.iter().map(|slot| points[*slot as usize].clone()).collect();
+        *points = gathered;
+    }
+
+    fn eval(&mut self, points: &mut Vec<Point>, run: &mut Run<'_>) -> Result<MetricBatch, PipelineError> {
+        for outcome in &self.outcomes {
+            (run.observe)(outcome);
+        }
+        match &self.refusal {
+            Some(refusal) => {
+                points.clear();
+                Err(refusal.clone())
+            }
+            None => {
+                self.gather(points);
+                self.next.eval(points, run)
+            }
+        }
+    }
+}
+
+impl Delta {
+    fn compile(shape: Shape, stage: usize, rule: &CumulativeToDelta) -> Self {
+        let mut series = Vec::new();
+        let mut slot = 0;
+        for (resource, scope, metric) in shape.metrics() {
+            let converts = rule.converts(&metric.header);
+            let hasher = rule.hasher().resource(resource).scope(scope).metric(&metric.header);
+            for attributes in &metric.attributes {
+                if converts {
+                    series.push(Series {
+                        slot,
+                        known: Known::NOT_YET,
+                        hasher: hasher.attributes(attributes),
+                    });
+                }
+                slot += 1;
+            }
+        }
+        Self { stage, shape, series: series.into(), branches: Branches(Vec::new()) }
+    }
+
+    fn eval(&mut self, points: &mut Vec<Point>, run: &mut Run<'_>) -> Result<MetricBatch, PipelineError> {
+        let Self { stage, shape, series, branches } = self;
+        let Some(Stage::Delta(rule)) = run.stages.get_mut(*stage) else {
+            unreachable!("the stages of a pipeline do not change")
+        };
+        let mut report = rule.begin(run.now_ns);
+        let mut lost = Vec::new();
+        for Series { slot, known, hasher } in series {
+            let stays = match &mut points[*slot as usize] {
+                Point::Number(point) => rule.convert_number(known, *hasher, point, &mut report),
+                Point::Histogram(point) => rule.convert_histogram(*hasher, point, &mut report),
+                Point::Exponential(point) => rule.convert_exponential(*hasher, point, &mut report),
+                Point::Summary(_) => true,
+            };
+            if !stays {
+                lost.push(*slot);
+            }
+        }
+        remove(points, &lost);
+        let incoming = shape.point_count();
+        let report = StageReport::Delta(report);
+        (run.observe)(&StageOutcome { stage: *stage, incoming, outgoing: points.len(), report });
+        let next = branches.take(&lost, || {
+            let Some(Stage::Delta(rule)) = run.stages.get(*stage) else {
+                unreachable!("the stages of a pipeline do not change")
+            };
+            Node::compile(converted(shape, rule, &lost), *stage + 1, run)
+        });
+        next.eval(points, run)
+    }
+}
+
+/// The shape behind `cumulativetodelta` when these slots are lost.
+fn converted(shape: &Shape, rule: &CumulativeToDelta, lost: &[u32]) -> Shape {
+    let mut batch = shape.skeleton();
+    let mut slot = 0_u32;
+    for resource in &mut batch.resources {
+        for scope in &mut resource.scopes {
+            scope.metrics.retain_mut(|metric| {
+                let converts = rule.converts(metric);
+                let had_points = metric.point_count() > 0;
+                metric.retain_points(|_| {
+                    slot += 1;
+                    lost.binary_search(&(slot - 1)).is_err()
+                });
+                if !converts {
+                    return true;
+                }
+                match &mut metric.data {
+                    MetricData::Sum(sum) => sum.temporality = Temporality::Delta,
+                    // Only sums without points go; others stay as they are.
+                    _ if !had_points => return true,
+                    MetricData::Histogram(histogram) => histogram.temporality = Temporality::Delta,
+                    MetricData::ExponentialHistogram(histogram) => histogram.temporality = Temporality::Delta,
+                    MetricData::Empty | MetricData::Gauge(_) | MetricData::Summary(_) => {}
+                }
+                metric.point_count() > 0
+            });
+        }
+    }
+    batch.remove_empty();
+    Shape::of(&batch)
+}
+
+impl Rate {
+    fn compile(shape: &Shape, stage: usize, run: &mut Run<'_>) -> Self {
+        let Some(Stage::Rate(rule)) = run.stages.get(stage) else {
+            unreachable!("the caller looked at the stage")
+        };
+        let mut metrics = Vec::new();
+        let mut slot = 0;
+        for (_, _, metric) in shape.metrics() {
+            let len = u32::try_from(metric.attributes.len()).expect("slots are counted with 32 bits");
+            if turns_into_rate(rule, &metric.header.name, &metric.header.data) {
+                metrics.push((slot, slot + len, metric.header.name.clone()));
+            }
+            slot += len;
+        }
+        let mut batch = shape.skeleton();
+        let count = shape.point_count();
+        let report = rule.apply(&mut batch).expect("every point of a skeleton has a value");
+        let outcome =
+            StageOutcome { stage, incoming: count, outgoing: count, report: StageReport::Rate(report) };
+        let next = Node::compile(Shape::of(&batch), stage + 1, run);
+        Self { stage, outcome, metrics: metrics.into(), next: Box::new(next) }
+    }
+
+    fn eval(&mut self, points: &mut Vec<Point>, run: &mut Run<'_>) -> Result<MetricBatch, PipelineError> {
+        for (first, end, name) in &self.metrics {
+            for point in &mut points[*first as usize..*end as usize] {
+                let Point::Number(point) = point else { continue };
+                if point.value == NumberValue::Empty {
+                    points.clear();
+                    let error = StageError::Rate(RateError::NoValue { metric: name.clone() });
+                    return Err(PipelineError { stage: self.stage, incoming: self.outcome.incoming, error });
+                }
+                point.value = per_second(point.value.as_f64(), point.start_time_ns, point.time_ns).into();
+            }
+        }
+        (run.observe)(&self.outcome);
+        self.next.eval(points, run)
+    }
+}
+
+fn turns_into_rate(rule: &DeltaToRate, name: &str, data: &MetricData) -> bool {
+    matches!(data, MetricData::Sum(sum) if sum.temporality == Temporality::Delta) && rule.lists(name)
+}
+
+impl Generate {
+    fn compile(shape: Shape, stage: usize, run: &mut Run<'_>) -> Self {
+        let Some(Stage::Generate(rules)) = run.stages.get(stage) else {
+            unreachable!("the caller looked at the stage")
+        };
+        let (_, calls, _) = generated(&shape, rules, &[]);
+        Self { stage, shape, calls: calls.into(), branches: Branches(Vec::new()) }
+    }
+
+    fn eval(&mut self, points: &mut Vec<Point>, run: &mut Run<'_>) -> Result<MetricBatch, PipelineError> {
+        let Self { stage, shape, calls, branches } = self;
+        let value = |slot: u32| match &points[slot as usize] {
+            Point::Number(point) => point.value.as_f64(),
+            _ => 0.0, // operands are numbers
+        };
+        let mut lost = Vec::new();
+        let mut made = Vec::with_capacity(calls.len());
+        for (at, call) in (0..).zip(calls.iter()) {
+            let second = match call.second {
+                Operand::Constant(constant) => constant,
+                Operand::Slot(slot) => value(slot),
+            };
+            let result = call.operation.compute(value(call.first), second);
+            if result.is_none() {
+                lost.push(at);
+            }
+            made.push(result);
+        }
+        let Generated { outcome, sources, next } = branches.take(&lost, || {
+            let Some(Stage::Generate(rules)) = run.stages.get(*stage) else {
+                unreachable!("the stages of a pipeline do not change")
+            };
+            let (batch, _, report) = generated(shape, rules, &lost);
+            let (next, sources) = Shape::of_skeleton(&batch);
+            let outcome = StageOutcome {
+                stage: *stage,
+                incoming: shape.point_count(),
+                outgoing: next.point_count(),
+                report: StageReport::Generate(report),
+            };
+            Generated { outcome, sources: sources.into(), next: Node::compile(next, *stage + 1, run) }
+        });
+        let gathered = sources.iter().map(|source| {
+            let source = *source as usize;
+            let Some(call) = source.checked_sub(points.len()) else { return points[source].clone() };
+            let mut point = points[calls[call].first as usize].clone();
+            if let (Point::Number(point), Some(result)) = (&mut point, made[call]) {
+                point.value = result.into();
+            }
+            point
+        });
+        let gathered = gathered.collect();
+        *points = gathered;
+        (run.observe)(outcome);
+        next.eval(points, run)
+    }
+}
+
+/// Runs the rules over a skeleton, where the value of a point is its slot and that of a
+/// new one the number of slots plus that of its computation. Those in `lost` fail.
+fn generated(shape: &Shape, rules: &Generation, lost: &[u32]) -> (MetricBatch, Vec<Call>, GenerationReport) {
+    let mut batch = shape.skeleton();
+    let mut calls = Vec::new();
+    let first_new = u32::try_from(shape.point_count()).expect("slots are counted with 32 bits");
+    let report = rules.apply_with(&mut batch, &mut |operation, first, second| {
+        let at = u32::try_from(calls.len()).expect("calls are counted with 32 bits");
+        let second = match second {
+            Second::Constant(constant) => Operand::Constant(constant),
+            Second::Point(tag) => Operand::Slot(number_tag(tag)),
+        };
+        calls.push(Call { operation, first: number_tag(first), second });
+        lost.binary_search(&at).is_err().then(|| f64::from(first_new + at))
+    });
+    (batch, calls, report)
+}
+
+/// Removes the points at these slots (ascending).
+fn remove(points: &mut Vec<Point>, slots: &[u32]) {
+    let mut slots = slots.iter().copied().peekable();
+    if slots.peek().is_none() {
+        return;
+    }
+    let mut slot = 0;
+    points.retain(|_| {
+        let goes = slots.next_if_eq(&slot).is_some();
+        slot += 1;
+        !goes
+    });
+}
