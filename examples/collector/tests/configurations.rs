@@ -80,6 +80,17 @@ fn the_documents_load_with_one_warning_for_each_old_spelling() {
     document("addon-amp-sigv4", &[], &[&write]);
     document("addon-emf", &[], &[&format!("processors::metricstransform/labelling{METRICSTRANSFORM}")]);
     document("addon-xray", &[], &[]);
+    // Three processors of the one old type, two of the other.
+    document(
+        "eks-fargate-emf",
+        &[],
+        &[
+            &format!("processors::metricstransform/label_1{METRICSTRANSFORM}"),
+            "processors::cumulativetodelta: the key `metrics` has moved to `include`",
+            "processors::experimental_metricsgeneration/1: the processor type `experimental_metricsgeneration` is now called `metricsgeneration`",
+            "processors::resourcedetection: the processor type `resourcedetection` is now called `resource_detection`",
+        ],
+    );
     document(
         "sidecar-fargate-metrics",
         &[],

@@ -21,7 +21,10 @@ pub fn modernize(
     let written = id.kind();
     if written != kind.name {
         let message = format!("the {} type `{written}` is now called `{}`", section.singular(), kind.name);
-        problems.warning(Some(&key.span), &path, message, Some("both names work in otelpipe".to_owned()));
+        // Ten processors of one old type are one thing to know.
+        if !problems.iter().any(|problem| problem.message == message) {
+            problems.warning(Some(&key.span), &path, message, Some("both names work in otelpipe".to_owned()));
+        }
     }
     match (section, kind.name) {
         (Section::Exporters, "debug") => log_level(&path, node, problems),
