@@ -39,7 +39,7 @@ fn every_configuration_to_copy_is_valid() {
     }
 }
 
-const CONFIGS: [&str; 1] = ["deploy/eks/config.yaml"];
+const CONFIGS: [&str; 3] = ["deploy/eks/config.yaml", "deploy/ecs/config.yaml", "deploy/compose/config.yaml"];
 
 #[test]
 fn the_eks_configuration_sends_every_metric_it_declares() {
