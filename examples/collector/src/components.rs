@@ -38,6 +38,7 @@ const EXPORTERS: &[(&str, Build<dyn Exporter>)] = &[
     ("file", exporters::file::build),
     ("otlp_grpc", exporters::otlp::build_grpc),
     ("otlp_http", exporters::otlp::build_http),
+    ("prometheus", exporters::prometheus::build),
     ("prometheus_remote_write", exporters::prometheusremotewrite::build),
 ];
 

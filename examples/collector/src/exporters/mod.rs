@@ -5,6 +5,7 @@ pub mod debug;
 pub mod file;
 mod http_settings;
 pub mod otlp;
+pub mod prometheus;
 pub mod prometheusremotewrite;
 mod queue;
 mod retry;
