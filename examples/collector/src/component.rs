@@ -251,3 +251,32 @@ impl MetricSink {
         outcome
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use otelpipe_core::metric::{Metric, MetricData};
+    use otelpipe_core::point::NumberPoint;
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_offer_reaches_every_pipeline_or_none() {
+        let metrics: Arc<OwnMetrics> = Arc::default();
+        let ((free, mut taken), (full, mut behind)) = (mpsc::channel(4), mpsc::channel(1));
+        let sink = MetricSink::new("otlp".into(), vec![free, full], Arc::clone(&metrics));
+        let mut batch = MetricBatch::default();
+        let points = vec![NumberPoint::new(1, 7), NumberPoint::new(2, 7)];
+        batch.scope_mut().metrics.push(Metric::new("up", MetricData::Gauge(points)));
+        assert_eq!(sink.offer(batch.clone(), Duration::ZERO).await, Ok(()));
+        assert_eq!(sink.offer(batch.clone(), Duration::ZERO).await, Err(NotTaken::Full));
+        assert_eq!((taken.recv().await, taken.try_recv().is_err()), (Some(batch.clone()), true));
+        assert_eq!(behind.recv().await, Some(batch.clone()));
+        assert_eq!(sink.offer(batch.clone(), Duration::ZERO).await, Ok(()));
+        drop(behind);
+        assert_eq!(sink.offer(batch, Duration::ZERO).await, Err(NotTaken::Ended));
+        assert_eq!(metrics.accepted_points("otlp"), 4);
+    }
+}
