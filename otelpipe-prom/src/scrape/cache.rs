@@ -1,16 +1,17 @@
-//! Series that a target exposed before, found by their text.
+//! Series and metadata lines that a target exposed before, found by their text.
 //!
 //! A target exposes its series in the same order each time, so each entry remembers the
-//! one that followed it: the usual lookup compares one text and hashes nothing.
+//! one that followed it, and how long its text is: the usual line is recognised by the
+//! fingerprint of so many bytes, before anything is searched in it.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::hash::BuildHasher;
 
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::HashTable;
 use otelpipe_core::attributes::Attributes;
 
 use super::assemble::Place;
+use super::fingerprint::{Fingerprint, FingerprintKey};
+use super::metadata::Part;
 
 /// What became of a series' labels.
 #[derive(Debug)]
@@ -33,12 +34,19 @@ pub(crate) enum Verdict {
         /// Whether it is the exposed `up`.
         is_up: bool,
     },
+    /// It is a metadata line and no series.
+    Metadata {
+        /// Slot of the family.
+        family: u32,
+        /// What it says.
+        part: Part,
+    },
 }
 
 /// A series text and what is known about it.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    text: Box<[u8]>,
+    fingerprint: Fingerprint,
     /// The entry that came next when this one was last seen.
     next: u32,
     /// The scrape it was last seen in.
@@ -53,12 +61,21 @@ pub(crate) struct Entry {
     pub(crate) verdict: Verdict,
 }
 
+impl Entry {
+    /// 64 bits of its fingerprint.
+    pub(crate) fn hash(&self) -> u64 {
+        self.fingerprint.hash()
+    }
+}
+
 /// The entries of a target.
 #[derive(Debug, Default)]
 pub(crate) struct SeriesCache {
     entries: Vec<Entry>,
     index: HashTable<u32>,
-    hasher: DefaultHashBuilder,
+    key: FingerprintKey,
+    /// How many entries are metadata lines.
+    lines: usize,
     /// The first entry of a body.
     first: u32,
     /// The entry found last in this scrape.
@@ -71,35 +88,48 @@ impl SeriesCache {
         self.last = None;
     }
 
+    /// How many series there are.
     pub(crate) fn len(&self) -> usize {
+        self.entries.len() - self.lines
+    }
+
+    /// How many entries there are, metadata lines too.
+    pub(crate) fn size(&self) -> usize {
         self.entries.len()
+    }
+
+    /// The entry that should come next, if `rest` begins with its text, and the length of
+    /// this text.
+    #[inline]
+    pub(crate) fn expected(&self, rest: &[u8]) -> Option<(u32, usize)> {
+        let guess = self.guess();
+        let wanted = self.entries.get(guess as usize)?.fingerprint;
+        let len = wanted.len as usize;
+        (self.key.of(rest.get(..len)?) == wanted).then_some((guess, len))
+    }
+
+    /// Notes that the next entry was the one that [`SeriesCache::expected`] found.
+    #[inline]
+    pub(crate) fn advance(&mut self, found: u32) {
+        self.last = Some(found);
     }
 
     /// The entry of a text. Remembers the order of calls.
     pub(crate) fn find(&mut self, text: &[u8]) -> Option<u32> {
-        let guess = match self.last {
-            Some(last) => self.entries.get(last as usize).map_or(0, |entry| entry.next),
-            None => self.first,
-        };
-        let found = match self.entries.get(guess as usize) {
-            Some(entry) if *entry.text == *text => guess,
-            _ => {
-                let hash = self.hasher.hash_one(text);
-                *self.index.find(hash, |at| *self.entries[*at as usize].text == *text)?
-            }
-        };
-        if found != guess {
-            self.follow(found);
-        }
-        self.last = Some(found);
+        let (entries, fingerprint) = (&self.entries, self.key.of(text));
+        let is_same = |at: &u32| entries[*at as usize].fingerprint == fingerprint;
+        let found = *self.index.find(fingerprint.hash(), is_same)?;
+        self.follow(found);
         Some(found)
     }
 
     /// Adds a text that [`SeriesCache::find`] does not know.
     pub(crate) fn insert(&mut self, text: &[u8], verdict: Verdict, scrape: u32) -> u32 {
         let at = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        let fingerprint = self.key.of(text);
+        self.lines += usize::from(verdict.is_metadata());
         self.entries.push(Entry {
-            text: text.into(),
+            fingerprint,
             next: 0,
             seen: scrape,
             tracked: 0,
@@ -107,13 +137,29 @@ impl SeriesCache {
             stored: false,
             verdict,
         });
-        let (entries, hasher) = (&self.entries, &self.hasher);
-        self.index.insert_unique(hasher.hash_one(text), at, |at| {
-            hasher.hash_one::<&[u8]>(&entries[*at as usize].text)
-        });
+        let entries = &self.entries;
+        self.index.insert_unique(fingerprint.hash(), at, |at| entries[*at as usize].fingerprint.hash());
         self.follow(at);
-        self.last = Some(at);
         at
+    }
+
+    /// The metadata line of a text, added if it is not known.
+    pub(crate) fn metadata(&mut self, text: &[u8], family: u32, part: Part, scrape: u32) {
+        let verdict = Verdict::Metadata { family, part };
+        match self.find(text) {
+            Some(at) => {
+                let entry = self.entry(at);
+                (entry.seen, entry.verdict) = (scrape, verdict);
+            }
+            None => {
+                self.insert(text, verdict, scrape);
+            }
+        }
+    }
+
+    /// 64 bits of the fingerprint of a line.
+    pub(crate) fn hash(&self, line: &[u8]) -> u64 {
+        self.key.of(line).hash()
     }
 
     pub(crate) fn entry(&mut self, at: u32) -> &mut Entry {
@@ -145,10 +191,20 @@ impl SeriesCache {
         self.first = new_place(self.first);
         self.last = None;
         self.index.clear();
-        let (entries, hasher) = (&self.entries, &self.hasher);
-        let hash = |at: &u32| hasher.hash_one::<&[u8]>(&entries[*at as usize].text);
+        let entries = &self.entries;
+        self.lines = entries.iter().filter(|entry| entry.verdict.is_metadata()).count();
+        let hash = |at: &u32| entries[*at as usize].fingerprint.hash();
         for at in 0..u32::try_from(entries.len()).unwrap_or(u32::MAX) {
             self.index.insert_unique(hash(&at), at, hash);
+        }
+    }
+
+    /// The entry that came next last time.
+    #[inline]
+    fn guess(&self) -> u32 {
+        match self.last {
+            Some(last) => self.entries.get(last as usize).map_or(0, |entry| entry.next),
+            None => self.first,
         }
     }
 
@@ -157,6 +213,13 @@ impl SeriesCache {
             Some(last) => last.next = found,
             None => self.first = found,
         }
+        self.last = Some(found);
+    }
+}
+
+impl Verdict {
+    pub(crate) fn is_metadata(&self) -> bool {
+        matches!(self, Self::Metadata { .. })
     }
 }
 
@@ -176,7 +239,8 @@ mod tests {
             cache.begin();
             for text in order {
                 let at = cache.find(text).expect("it was inserted");
-                assert_eq!(&*cache.entry(at).text, text);
+                let wanted = cache.key.of(text);
+                assert_eq!(cache.entry(at).fingerprint, wanted);
             }
         }
         cache.begin();

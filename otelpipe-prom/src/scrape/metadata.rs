@@ -1,6 +1,7 @@
 //! What TYPE, HELP and UNIT lines said, for as long as it is remembered.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use hashbrown::HashMap;
 use otelpipe_core::shared_str::SharedStr;
@@ -24,14 +25,37 @@ pub struct Metadata {
 /// Source: Prometheus `scrape/scrape.go` (scrapeCache.metadata).
 #[derive(Debug, Default)]
 pub(crate) struct MetadataStore {
-    families: HashMap<Box<str>, Remembered>,
+    index: HashMap<Box<str>, u32>,
+    /// Empty slots are those of forgotten families.
+    families: Vec<Option<Remembered>>,
+    free: Vec<u32>,
     version: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Remembered {
     metadata: Metadata,
     seen: u32,
+    /// Fingerprints of the lines that said type, help and unit last.
+    lines: [u64; 3],
+}
+
+/// Which part of the metadata a line says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Part {
+    Kind(MetricType),
+    Help,
+    Unit,
+}
+
+impl Part {
+    fn slot(self) -> usize {
+        match self {
+            Self::Kind(_) => 0,
+            Self::Help => 1,
+            Self::Unit => 2,
+        }
+    }
 }
 
 /// How many scrapes metadata outlives its last sight.
@@ -45,52 +69,91 @@ impl MetadataStore {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.families.len()
+        self.index.len()
     }
 
     pub(crate) fn get(&self, family: &str) -> Option<&Metadata> {
-        self.families.get(family).map(|remembered| &remembered.metadata)
+        let at = *self.index.get(family)?;
+        self.families.get(at as usize)?.as_ref().map(|known| &known.metadata)
     }
 
-    pub(crate) fn set_kind(&mut self, family: &str, kind: MetricType, scrape: u32) {
-        self.update(family, scrape, |known| known.kind == kind, |metadata| metadata.kind = kind);
+    /// Notes what a line with this fingerprint says. Returns the family's slot.
+    pub(crate) fn set_kind(&mut self, family: &str, kind: MetricType, scrape: u32, line: u64) -> u32 {
+        self.update(family, Part::Kind(kind), scrape, line, |known| {
+            core::mem::replace(&mut known.kind, kind) != kind
+        })
     }
 
-    pub(crate) fn set_help(&mut self, family: &str, help: &str, scrape: u32) {
-        self.update(family, scrape, |known| known.help == *help, |metadata| metadata.help = help.into());
+    pub(crate) fn set_help(&mut self, family: &str, help: &str, scrape: u32, line: u64) -> u32 {
+        self.update(family, Part::Help, scrape, line, |known| set(&mut known.help, help))
     }
 
-    pub(crate) fn set_unit(&mut self, family: &str, unit: &str, scrape: u32) {
-        self.update(family, scrape, |known| known.unit == *unit, |metadata| metadata.unit = unit.into());
+    pub(crate) fn set_unit(&mut self, family: &str, unit: &str, scrape: u32, line: u64) -> u32 {
+        self.update(family, Part::Unit, scrape, line, |known| set(&mut known.unit, unit))
+    }
+
+    /// The same for a line that was noted before. `false` if it was not the last one to say
+    /// this about its family, so that it must be read again.
+    pub(crate) fn see_again(&mut self, family: u32, part: Part, scrape: u32, line: u64) -> bool {
+        let Some(Some(known)) = self.families.get_mut(family as usize) else { return false };
+        let is_last = known.lines[part.slot()] == line;
+        if is_last {
+            known.seen = scrape;
+        }
+        is_last
     }
 
     fn update(
         &mut self,
         family: &str,
+        part: Part,
         scrape: u32,
-        is_same: impl FnOnce(&Metadata) -> bool,
-        change: impl FnOnce(&mut Metadata),
-    ) {
-        if let Some(known) = self.families.get_mut(family) {
+        line: u64,
+        change: impl FnOnce(&mut Metadata) -> bool,
+    ) -> u32 {
+        let found = self.index.get(family).copied();
+        let at = found.unwrap_or_else(|| {
+            let at = self.free.pop().unwrap_or_else(|| {
+                self.families.push(None);
+                u32::try_from(self.families.len() - 1).unwrap_or(u32::MAX)
+            });
+            self.index.insert(family.into(), at);
+            at
+        });
+        if let Some(slot) = self.families.get_mut(at as usize) {
+            let known = slot.get_or_insert_default();
             known.seen = scrape;
-            if is_same(&known.metadata) {
-                return;
-            }
-            change(&mut known.metadata);
-        } else {
-            let mut metadata = Metadata::default();
-            change(&mut metadata);
-            self.families.insert(family.into(), Remembered { metadata, seen: scrape });
+            known.lines[part.slot()] = line;
+            let changed = change(&mut known.metadata);
+            self.version += u64::from(changed || found.is_none());
         }
-        self.version += 1;
+        at
     }
 
     /// Forgets what was last seen too long before `scrape`.
     pub(crate) fn sweep(&mut self, scrape: u32) {
-        let before = self.families.len();
-        self.families.retain(|_, known| scrape.wrapping_sub(known.seen) <= KEPT_SCRAPES);
-        if self.families.len() != before {
+        let before = self.index.len();
+        let (families, free) = (&mut self.families, &mut self.free);
+        self.index.retain(|_, at| {
+            let Some(slot) = families.get_mut(*at as usize) else { return false };
+            let keeps = slot.as_ref().is_some_and(|known| scrape.wrapping_sub(known.seen) <= KEPT_SCRAPES);
+            if !keeps {
+                *slot = None;
+                free.push(*at);
+            }
+            keeps
+        });
+        if self.index.len() != before {
             self.version += 1;
         }
     }
+}
+
+/// Whether the text is another one than before.
+fn set(known: &mut SharedStr, text: &str) -> bool {
+    let changes = *known != *text;
+    if changes {
+        *known = text.into();
+    }
+    changes
 }

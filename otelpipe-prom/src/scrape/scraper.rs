@@ -17,7 +17,7 @@ use super::config::ScrapeRules;
 use super::intern::Interner;
 use super::labels::Exposed;
 use super::limits::LimitError;
-use super::metadata::MetadataStore;
+use super::metadata::{MetadataStore, Part};
 use super::report::{ScrapeError, ScrapeReport, ScrapeWarning};
 use super::resource::{SCOPE_PREFIX, resource, scope};
 use super::staleness::Tracker;
@@ -203,6 +203,10 @@ impl TargetScraper {
         self.cache.begin();
         let mut state = BodyState { at_ms, ..BodyState::default() };
         loop {
+            if is_trusted && self.expected_entry(&mut entries, &mut state, report) {
+                continue;
+            }
+            let before = entries.rest();
             let cache = &mut self.cache;
             // A text of the other format must be parsed before it is believed.
             let lookup = |text: &[u8]| if is_trusted { cache.find(text) } else { None };
@@ -220,13 +224,13 @@ impl TargetScraper {
                     }
                 }
                 Some(Ok(Known::Not(Entry::Type { name, kind }))) => {
-                    self.metadata.set_kind(name, kind, self.scrape);
+                    self.metadata_line(&entries, before, name, Part::Kind(kind), "");
                 }
                 Some(Ok(Known::Not(Entry::Help { name, text }))) => {
-                    self.metadata.set_help(name, &text, self.scrape);
+                    self.metadata_line(&entries, before, name, Part::Help, &text);
                 }
                 Some(Ok(Known::Not(Entry::Unit { name, unit }))) => {
-                    self.metadata.set_unit(name, unit, self.scrape);
+                    self.metadata_line(&entries, before, name, Part::Unit, unit);
                 }
                 Some(Ok(Known::Not(Entry::Comment(_)))) => {}
                 Some(Err(error)) => {
@@ -241,6 +245,58 @@ impl TargetScraper {
         // What is cached after a good scrape was in this body.
         self.format = Some(format);
         Ok(())
+    }
+
+    /// Reads the next entry if it is the one that came here last time.
+    #[inline]
+    fn expected_entry(
+        &mut self,
+        entries: &mut Entries<'_>,
+        state: &mut BodyState,
+        report: &mut ScrapeReport,
+    ) -> bool {
+        let Some((key, len)) = entries.rest().and_then(|rest| self.cache.expected(rest)) else {
+            return false;
+        };
+        let entry = self.cache.entry(key);
+        if let Verdict::Metadata { family, part } = entry.verdict {
+            if !self.metadata.see_again(family, part, self.scrape, entry.hash()) {
+                return false;
+            }
+            entry.seen = self.scrape;
+            let kind = if let Part::Kind(kind) = part { Some(kind) } else { None };
+            entries.take_metadata(len, kind);
+            self.cache.advance(key);
+            return true;
+        }
+        let Some(sample) = entries.take_series(len) else { return false };
+        self.cache.advance(key);
+        report.scraped += 1;
+        self.known_sample(key, &sample, state, report);
+        true
+    }
+
+    /// Notes what a metadata line says, and the line itself. `before` is what was to be read
+    /// before it.
+    fn metadata_line(
+        &mut self,
+        entries: &Entries<'_>,
+        before: Option<&[u8]>,
+        name: &str,
+        part: Part,
+        text: &str,
+    ) {
+        let line = before.and_then(|before| before.get(..before.len() - entries.rest()?.len()));
+        let hash = self.cache.hash(line.unwrap_or_default());
+        let family = match part {
+            Part::Kind(kind) => self.metadata.set_kind(name, kind, self.scrape, hash),
+            Part::Help => self.metadata.set_help(name, text, self.scrape, hash),
+            Part::Unit => self.metadata.set_unit(name, text, self.scrape, hash),
+        };
+        // Without a newline it may go on in the next body.
+        if let Some(line) = line.filter(|line| line.ends_with(b"\n")) {
+            self.cache.metadata(line, family, part, self.scrape);
+        }
     }
 
     fn known_sample(
@@ -272,7 +328,7 @@ impl TargetScraper {
             return;
         }
         match &mut entry.verdict {
-            Verdict::Dropped => return,
+            Verdict::Dropped | Verdict::Metadata { .. } => return,
             Verdict::TargetInfo { resource, attributes } => {
                 self.assembly.add_resource_info(*resource, attributes);
                 report.added += 1; // upstream never caches it
@@ -401,7 +457,7 @@ impl TargetScraper {
     /// Forgets what this scrape did not show. A failed or empty scrape shows nothing, so
     /// then only when the cache has grown out of measure.
     fn clean_up(&mut self, report: &ScrapeReport) {
-        let len = self.cache.len() + self.metadata.len();
+        let len = self.cache.size() + self.metadata.len();
         if report.up && report.body_bytes > 0 {
             self.len_at_success = len;
         } else if len <= self.len_at_success * 2 + 1_000 {
@@ -420,14 +476,14 @@ impl TargetScraper {
         let mut resources: Vec<&mut u32> = Vec::new();
         for entry in self.cache.iter_mut() {
             match &mut entry.verdict {
-                Verdict::Dropped => {}
+                Verdict::Dropped | Verdict::Metadata { .. } => {}
                 Verdict::TargetInfo { resource, .. } => resources.push(resource),
                 Verdict::Sample { place, .. } => places.push(place),
             }
         }
         self.assembly.compact(places.into_iter(), resources.into_iter());
         let lists = self.cache.iter().filter_map(|entry| match &entry.verdict {
-            Verdict::Dropped => None,
+            Verdict::Dropped | Verdict::Metadata { .. } => None,
             Verdict::TargetInfo { attributes, .. } | Verdict::Sample { attributes, .. } => Some(attributes),
         });
         self.interner.keep(lists.chain(self.reports.iter().map(|(attributes, _)| attributes)));

@@ -71,7 +71,7 @@ fn keep_those_without_twin(ended: &mut Vec<u32>, cache: &mut SeriesCache, scrape
         Verdict::Sample { attributes, place, .. } => {
             Some((place.name, attributes.as_slice().as_ptr().addr(), attributes.len()))
         }
-        Verdict::Dropped | Verdict::TargetInfo { .. } => None,
+        Verdict::Dropped | Verdict::TargetInfo { .. } | Verdict::Metadata { .. } => None,
     };
     let alive: HashSet<_> = cache.iter().filter(|entry| entry.tracked == scrape).map(identity).collect();
     ended.retain(|at| !alive.contains(&identity(cache.entry(*at))));

@@ -170,6 +170,60 @@ impl<'a> Entries<'a> {
         Some(Ok(entry))
     }
 
+    /// What is still to be read, if [`Entries::take_series`] and
+    /// [`Entries::take_metadata`] can read it.
+    #[inline]
+    pub fn rest(&self) -> Option<&'a [u8]> {
+        if self.done || self.strict.is_some() || self.start_times.is_some() {
+            return None;
+        }
+        self.body.get(self.at..)
+    }
+
+    /// Reads a line that begins with the text of a known series, of `len` bytes: its value
+    /// and time, without a search of any kind.
+    ///
+    /// The contract is that of [`Entries::next_with`]: [`Sample::series`] had this text
+    /// before. `None`, and nothing is read, where the line turns out to go on otherwise, or
+    /// is no good: the next entry then tells.
+    ///
+    /// ```
+    /// use otelpipe_prom::text::{Entries, ParseOptions};
+    ///
+    /// let mut entries = Entries::new(b"a{b=\"}\"} 1\naa 2\n", ParseOptions::default());
+    /// let known = b"a{b=\"}\"}";
+    /// assert!(entries.rest().is_some_and(|rest| rest.starts_with(known)));
+    /// assert_eq!(entries.take_series(known.len()).map(|sample| sample.value()), Some(1.0));
+    /// // This line begins with `a`, but is another series.
+    /// assert!(entries.take_series(1).is_none());
+    /// ```
+    #[inline]
+    pub fn take_series(&mut self, len: usize) -> Option<KnownSample<'a>> {
+        let series = self.rest()?.get(..len)?;
+        let end = self.at + len;
+        if series.last() != Some(&b'}') && !matches!(self.body.get(end), Some(b' ' | b'\t')) {
+            return None;
+        }
+        let point = match self.options.format {
+            Format::Text => text_format::point(self.body, self.at, end),
+            Format::OpenMetrics => openmetrics::point(self.body, self.at, end),
+        };
+        let (point, next) = point.ok()?;
+        self.at = next;
+        Some(KnownSample::new(series, point))
+    }
+
+    /// Skips a known metadata line of `len` bytes. `kind` is what it says if it is a TYPE
+    /// line.
+    ///
+    /// The line must be what [`Entries::rest`] lost by the call that gave the entry, and
+    /// end with a newline.
+    #[inline]
+    pub fn take_metadata(&mut self, len: usize, kind: Option<MetricType>) {
+        self.at = self.body.len().min(self.at + len);
+        self.metric_type = kind.unwrap_or(self.metric_type);
+    }
+
     /// The sample on this line if its braces end at the last `}`.
     ///
     /// Right for every series that is well-formed up to there; a guess for
@@ -204,6 +258,9 @@ impl<'a> Entries<'a> {
         if !self.indexed {
             return None;
         }
+        if !self.body.get(self.at).is_some_and(|&first| scan::starts_name(first)) {
+            return None;
+        }
         let mut loaded = !self.index.seek(self.at);
         loop {
             if loaded {
@@ -220,9 +277,6 @@ impl<'a> Entries<'a> {
     #[inline(always)]
     fn indexed_sample(&mut self) -> Result<Sample<'a>, Miss> {
         let (body, start) = (self.body, self.at);
-        if !body.get(start).is_some_and(|&first| scan::starts_name(first)) {
-            return Err(Miss::Shape);
-        }
         let others = self.index.others(start);
         let name_end = start + others.trailing_zeros() as usize;
         let (block, block_at) = match body.get(name_end) {
