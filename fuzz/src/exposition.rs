@@ -1,6 +1,6 @@
 //! The exposition parser: no panic, and its two ways of reading agree.
 
-use otelpipe_prom::text::{Entries, Entry, Format, Known, ParseError, ParseOptions, Sample};
+use otelpipe_prom::text::{Entries, Entry, Format, Known, KnownSample, ParseError, ParseOptions, Sample};
 
 /// Reads `data` as a body; the first byte says in which format and how.
 ///
@@ -25,6 +25,8 @@ pub fn run(data: &[u8]) {
     let (known, known_error) =
         read_with(body, options, |text| samples.iter().any(|sample| sample.series == text));
     assert_eq!((&known, &known_error), (&samples, &error), "all series known");
+    let (taken, taken_error) = read_taking(body, options, &samples);
+    assert_eq!((&taken, &taken_error), (&samples, &error), "all series recognised by their bytes");
     if options.strict && error.is_none() {
         let (_, lenient) = read(Entries::new(body, ParseOptions { strict: false, ..options }));
         assert_eq!(lenient, None, "strict accepts, lenient refuses");
@@ -86,18 +88,47 @@ fn read_with<'a>(
     let mut entries = Entries::new(body, options);
     while let Some(entry) = entries.next_with(|text| is_known(text).then_some(())) {
         match entry {
-            Ok(Known::Sample { sample, .. }) => samples.push(Seen {
-                series: sample.series(),
-                value: sample.value().to_bits(),
-                timestamp_ms: sample.timestamp_ms(),
-                exemplar: sample.exemplar().map(|exemplar| exemplar.value().to_bits()),
-            }),
+            Ok(Known::Sample { sample, .. }) => samples.push(seen_known(&sample)),
             Ok(Known::Not(Entry::Sample(sample))) => samples.push(seen(&sample)),
             Ok(Known::Not(_)) => {}
             Err(found) => error = Some(found),
         }
     }
     (samples, error)
+}
+
+/// Recognises every line that begins with a series of `known`, whether it goes on as one or
+/// not.
+fn read_taking<'a>(
+    body: &'a [u8],
+    options: ParseOptions,
+    known: &[Seen<'_>],
+) -> (Vec<Seen<'a>>, Option<ParseError>) {
+    let (mut samples, mut error) = (Vec::new(), None);
+    let mut entries = Entries::new(body, options);
+    loop {
+        let rest = entries.rest().unwrap_or_default();
+        let mut begins = known.iter().filter(|seen| rest.starts_with(seen.series));
+        if let Some(sample) = begins.find_map(|seen| entries.take_series(seen.series.len())) {
+            samples.push(seen_known(&sample));
+            continue;
+        }
+        match entries.next() {
+            Some(Ok(Entry::Sample(sample))) => samples.push(seen(&sample)),
+            Some(Ok(_)) => {}
+            Some(Err(found)) => error = Some(found),
+            None => return (samples, error),
+        }
+    }
+}
+
+fn seen_known<'a>(sample: &KnownSample<'a>) -> Seen<'a> {
+    Seen {
+        series: sample.series(),
+        value: sample.value().to_bits(),
+        timestamp_ms: sample.timestamp_ms(),
+        exemplar: sample.exemplar().map(|exemplar| exemplar.value().to_bits()),
+    }
 }
 
 /// Line and column must name a byte of the body, or the one behind it.

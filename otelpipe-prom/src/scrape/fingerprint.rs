@@ -8,15 +8,8 @@ use hashbrown::DefaultHashBuilder;
 /// to be equal.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Fingerprint {
-    pub(crate) halves: [u64; 2],
+    sum: u128,
     pub(crate) len: u32,
-}
-
-impl Fingerprint {
-    /// 64 of the bits.
-    pub(crate) fn hash(self) -> u64 {
-        self.halves[0]
-    }
 }
 
 /// Words that a key is made for; longer texts are taken piece by piece.
@@ -24,17 +17,26 @@ const WORDS: usize = 64;
 
 /// What fingerprints are made with: random, so that no target can choose texts that collide.
 ///
-/// Each half is an NH hash: the sum of products of two words each, with a key added to every
-/// word. Two texts of the same length then have the same sum for one key in 2^64, whatever
-/// they are; the second half uses the same keys shifted by one product, as UMAC does, and is
-/// independent of the first. Unlike a checksum this is proven, and unlike a hash
-/// table's hash it is wide enough to do without the text.
+/// A fingerprint is an NH hash: the sum of the products of two words each, with a key added
+/// to every word. Whatever two texts of the same length are, they have the same sum for one
+/// key in 2^64 only: a million series of a target are mistaken for each other in one of
+/// thirty million processes. Unlike for a hash table's hash this is proven, which is why
+/// the text itself need not be kept.
 ///
-/// Source: RFC 4418, "UMAC", section 5.2, with 64-bit words.
+/// Source: RFC 4418, "UMAC", section 5.2, with 64-bit words and one key.
 #[derive(Clone, Debug)]
 pub(crate) struct FingerprintKey {
-    words: [u64; WORDS + 2],
+    words: [u64; WORDS],
     last: [u64; 4],
+}
+
+impl Fingerprint {
+    /// 64 of the bits, well mixed.
+    #[inline]
+    pub(crate) fn hash(self) -> u64 {
+        let [low, high] = halves(self.sum);
+        fold(low ^ 0x9e37_79b9_7f4a_7c15, high ^ 0xd1b5_4a32_d192_ed03)
+    }
 }
 
 impl Default for FingerprintKey {
@@ -54,63 +56,139 @@ impl FingerprintKey {
     #[inline]
     pub(crate) fn of(&self, text: &[u8]) -> Fingerprint {
         let len = u32::try_from(text.len()).unwrap_or(u32::MAX);
-        let mut halves = [0, 0];
-        let mut pieces = text.chunks(8 * WORDS);
-        if let Some(first) = pieces.next() {
-            halves = self.piece(first);
-        }
-        for piece in pieces {
-            let more = self.piece(piece);
-            halves = core::array::from_fn(|at| fold(halves[at] ^ self.last[at], !more[at]));
-        }
-        Fingerprint { halves, len }
+        let sum = if text.len() <= 8 * WORDS { self.piece(text) } else { self.pieces(text) };
+        Fingerprint { sum, len }
     }
 
-    /// Both sums over at most [`WORDS`] words, the last one filled up with zeros.
-    #[inline]
-    fn piece(&self, text: &[u8]) -> [u64; 2] {
-        let mut sums = [0_u128; 2];
-        let mut keys = self.words.windows(4).step_by(2);
-        let mut pairs = text.chunks_exact(16);
-        let mut add = |pair: &[u8; 16]| {
-            let Some(&[k0, k1, k2, k3]) = keys.next() else { return };
-            let (first, second) = (word(pair, 0), word(pair, 8));
-            sums[0] = sums[0].wrapping_add(product(first.wrapping_add(k0), second.wrapping_add(k1)));
-            sums[1] = sums[1].wrapping_add(product(first.wrapping_add(k2), second.wrapping_add(k3)));
-        };
-        for pair in &mut pairs {
-            if let Some(pair) = pair.first_chunk() {
-                add(pair);
-            }
-        }
-        let rest = pairs.remainder();
-        if !rest.is_empty() {
-            let mut last = [0; 16];
-            last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-            add(&last);
-        }
+    #[cold]
+    fn pieces(&self, text: &[u8]) -> u128 {
         let [a, b, c, d] = self.last;
-        [squeeze(sums[0], a, b), squeeze(sums[1], c, d)]
+        text.chunks(8 * WORDS).fold(0, |sum, piece| {
+            let ([low, high], [next_low, next_high]) = (halves(sum), halves(self.piece(piece)));
+            let (low, high) = (fold(low ^ a, next_low ^ b), fold(high ^ c, next_high ^ d));
+            u128::from(high) << 64 | u128::from(low)
+        })
+    }
+
+    /// The sum over at most [`WORDS`] words. The last two are those that end the text, so
+    /// that they may overlap those before.
+    #[inline]
+    fn piece(&self, text: &[u8]) -> u128 {
+        let mut sum = 0_u128;
+        let mut keys = self.words.chunks_exact(2);
+        let Some(last) = text.last_chunk::<16>() else {
+            return keys.next().map_or(0, |key| product(short(text), key));
+        };
+        let before = text.len().div_ceil(16) - 1;
+        for (pair, key) in text.chunks_exact(16).take(before).zip(&mut keys) {
+            sum = sum.wrapping_add(product(words(pair), key));
+        }
+        keys.next().map_or(sum, |key| sum.wrapping_add(product(words(last), key)))
     }
 }
 
-fn word(pair: &[u8; 16], at: usize) -> u64 {
-    pair.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |bytes| u64::from_le_bytes(*bytes))
+/// Two words of eight bytes.
+#[inline]
+fn words(pair: &[u8]) -> [u64; 2] {
+    let word = |bytes: Option<&[u8; 8]>| bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    [word(pair.first_chunk()), word(pair.last_chunk())]
 }
 
-fn product(a: u64, b: u64) -> u128 {
-    u128::from(a) * u128::from(b)
+/// Two words that hold all of a text of less than 16 bytes.
+#[inline]
+fn short(text: &[u8]) -> [u64; 2] {
+    if text.len() >= 8 {
+        return words(text);
+    }
+    if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+        return [u64::from(u32::from_le_bytes(*first)), u64::from(u32::from_le_bytes(*last))];
+    }
+    [text.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)), 0]
+}
+
+/// Of two words, each with its part of the key.
+#[inline]
+fn product(words: [u64; 2], key: &[u64]) -> u128 {
+    let [first, second] = [0, 1].map(|at| key.get(at).copied().unwrap_or_default());
+    u128::from(words[0].wrapping_add(first)) * u128::from(words[1].wrapping_add(second))
+}
+
+/// The lower and the upper 64 bits.
+#[expect(clippy::cast_possible_truncation, reason = "both halves are taken")]
+fn halves(wide: u128) -> [u64; 2] {
+    [wide as u64, (wide >> 64) as u64]
 }
 
 /// The upper half of the product of both upon the lower one.
-#[expect(clippy::cast_possible_truncation, reason = "both halves are taken")]
 fn fold(a: u64, b: u64) -> u64 {
-    let product = product(a, b);
-    (product >> 64) as u64 ^ product as u64
+    let [low, high] = halves(u128::from(a) * u128::from(b));
+    low ^ high
 }
 
-/// 64 bits of a sum, which alone has more than a fingerprint needs.
-#[expect(clippy::cast_possible_truncation, reason = "both halves are taken")]
-fn squeeze(sum: u128, a: u64, b: u64) -> u64 {
-    fold((sum >> 64) as u64 ^ a, sum as u64 ^ b)
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use hashbrown::HashSet;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_change_of_any_bit_at_any_place_changes_the_fingerprint() {
+        let key = FingerprintKey::default();
+        for len in [1, 7, 8, 15, 16, 17, 31, 64, 511, 512, 513, 1_024, 1_500] {
+            let mut text = vec![b'x'; len];
+            let (mut sums, mut hashes) = (HashSet::new(), HashSet::new());
+            let first = key.of(&text);
+            sums.insert(first.sum);
+            hashes.insert(first.hash());
+            for bit in 0..8 * len {
+                text[bit / 8] ^= 1 << (bit % 8);
+                let other = key.of(&text);
+                assert!(sums.insert(other.sum) && hashes.insert(other.hash()), "bit {bit} of {len}");
+                text[bit / 8] ^= 1 << (bit % 8);
+            }
+            assert_eq!(key.of(&text), first);
+        }
+    }
+
+    #[test]
+    fn zeros_at_the_end_are_part_of_the_text() {
+        let key = FingerprintKey::default();
+        let zeros = [0; 600];
+        let all: alloc::vec::Vec<_> = (0..600).map(|len| key.of(&zeros[..len])).collect();
+        for (at, one) in all.iter().enumerate() {
+            assert!(all[..at].iter().all(|other| other != one), "{at} zeros");
+        }
+    }
+
+    #[test]
+    fn every_key_is_another_one() {
+        let [a, b] = [FingerprintKey::default(), FingerprintKey::default()];
+        assert_ne!(a.of(b"text"), b.of(b"text"));
+        let words: HashSet<u64> = a.words.into_iter().chain(a.last).collect();
+        assert_eq!(words.len(), WORDS + 4);
+    }
+
+    /// The definition, one pair of words after the other.
+    fn slow(key: &FingerprintKey, text: &[u8]) -> u128 {
+        let mut words = vec::Vec::new();
+        for at in (0..text.len()).step_by(16) {
+            let at = at.min(text.len() - 16);
+            for bytes in text[at..at + 16].chunks(8) {
+                words.push(bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)));
+            }
+        }
+        let keyed = |at: usize| u128::from(words[at].wrapping_add(key.words[at]));
+        (0..words.len()).step_by(2).fold(0_u128, |sum, at| sum.wrapping_add(keyed(at) * keyed(at + 1)))
+    }
+
+    proptest! {
+        #[test]
+        fn a_fingerprint_is_the_sum_of_products(text in prop::collection::vec(any::<u8>(), 16..512)) {
+            let key = FingerprintKey::default();
+            prop_assert_eq!(key.of(&text).sum, slow(&key, &text));
+        }
+    }
 }

@@ -6,7 +6,7 @@ use core::iter::FusedIterator;
 
 use super::error::{Fault, ParseError, ParseErrorKind};
 use super::labels::{Block, Miss};
-use super::sample::{KnownSample, Sample};
+use super::sample::{KnownSample, Point, Sample};
 use super::scan::{Engine, Index};
 use super::start_time::StartTimes;
 use super::strict::Strict;
@@ -204,13 +204,28 @@ impl<'a> Entries<'a> {
         if series.last() != Some(&b'}') && !matches!(self.body.get(end), Some(b' ' | b'\t')) {
             return None;
         }
-        let point = match self.options.format {
-            Format::Text => text_format::point(self.body, self.at, end),
-            Format::OpenMetrics => openmetrics::point(self.body, self.at, end),
-        };
-        let (point, next) = point.ok()?;
+        let (point, next) = self.point(end)?;
         self.at = next;
         Some(KnownSample::new(series, point))
+    }
+
+    /// Value and time behind a series that ends at `at`, and the place behind the line.
+    #[inline(always)]
+    fn point(&self, at: usize) -> Option<(Point<'a>, usize)> {
+        let is_text = self.options.format == Format::Text;
+        match text_format::plain_point(self.body, at, is_text) {
+            Some(found) => Some(found),
+            None => self.unusual_point(at),
+        }
+    }
+
+    #[cold]
+    fn unusual_point(&self, at: usize) -> Option<(Point<'a>, usize)> {
+        let point = match self.options.format {
+            Format::Text => text_format::point(self.body, self.at, at),
+            Format::OpenMetrics => openmetrics::point(self.body, self.at, at),
+        };
+        point.ok()
     }
 
     /// Skips a known metadata line of `len` bytes. `kind` is what it says if it is a TYPE
@@ -239,13 +254,11 @@ impl<'a> Entries<'a> {
             Some(brace) => self.at + brace + 1,
             None => scan::name_end(self.body, self.at),
         };
-        let point = match self.options.format {
-            Format::Text => text_format::point(self.body, self.at, series_end),
-            // The last brace may be that of an exemplar.
-            Format::OpenMetrics if memchr::memchr(b'#', line).is_some() => return None,
-            Format::OpenMetrics => openmetrics::point(self.body, self.at, series_end),
-        };
-        let (point, end) = point.ok()?;
+        // The last brace may be that of an exemplar.
+        if self.options.format == Format::OpenMetrics && memchr::memchr(b'#', line).is_some() {
+            return None;
+        }
+        let (point, end) = self.point(series_end)?;
         let series = self.body.get(self.at..series_end)?;
         Some((KnownSample::new(series, point), end))
     }
@@ -287,11 +300,7 @@ impl<'a> Entries<'a> {
         let places = 2 * block.plain_labels();
         let Some(&newline) = self.index.ahead().get(places) else { return Err(Miss::Window) };
         let newline = self.index.base() + usize::from(newline);
-        let (point, end) = match self.options.format {
-            Format::Text => text_format::point(body, start, block.end),
-            Format::OpenMetrics => openmetrics::point(body, start, block.end),
-        }
-        .map_err(|_| Miss::Shape)?;
+        let (point, end) = self.point(block.end).ok_or(Miss::Shape)?;
         // Otherwise there is more on this line than labels, value and time.
         if end != newline + 1 {
             return Err(Miss::Shape);

@@ -45,9 +45,35 @@ pub(super) fn next_entry<'a>(
     }
 }
 
+/// Value and timestamp behind a series that ends at `at`, and the place behind the line, if
+/// they are written in the usual way: one blank before each, a short number, a newline.
+///
+/// `None` says nothing but that [`point`] must look. Without a timestamp the same is true of
+/// OpenMetrics.
+#[inline]
+pub(super) fn plain_point<'a>(body: &[u8], at: usize, timestamps: bool) -> Option<(Point<'a>, usize)> {
+    let [b' ', rest @ ..] = body.get(at..)? else { return None };
+    let (value, length) = scan_float(rest)?;
+    let mut point = Point { value, timestamp_ms: None, start_ms: None, exemplar: None };
+    let mut at = at + 1 + length;
+    if let (true, [b' ', b'0'..=b'9', ..]) = (timestamps, body.get(at..)?) {
+        let first = at + 1;
+        at = first;
+        let mut timestamp_ms = 0_i64;
+        while let Some(&byte @ b'0'..=b'9') = body.get(at) {
+            timestamp_ms = timestamp_ms.wrapping_mul(10).wrapping_add(i64::from(byte - b'0'));
+            at += 1;
+        }
+        if at - first > 18 {
+            return None; // it may not fit
+        }
+        point.timestamp_ms = Some(timestamp_ms);
+    }
+    (body.get(at) == Some(&b'\n')).then_some((point, at + 1))
+}
+
 /// Value and timestamp behind a series that ends at `at`, and the place behind
 /// the line.
-#[inline]
 pub(super) fn point(body: &[u8], start: usize, at: usize) -> Result<(Point<'_>, usize), Fault> {
     let at = scan::blank_end(body, at);
     let rest = body.get(at..).unwrap_or_default();
@@ -86,19 +112,15 @@ fn value(body: &[u8], start: usize, at: usize) -> Result<(f64, usize), Fault> {
     Ok((value, length))
 }
 
-#[inline]
 fn timestamp(body: &[u8], start: usize, at: usize) -> Result<(i64, usize), Fault> {
     let mut end = at;
-    let mut timestamp_ms = 0_i64;
+    let mut timestamp_ms = Some(0_i64);
     while let Some(&byte @ b'0'..=b'9') = body.get(end) {
-        timestamp_ms = timestamp_ms.wrapping_mul(10).wrapping_add(i64::from(byte - b'0'));
+        let digit = i64::from(byte - b'0');
+        timestamp_ms = timestamp_ms.and_then(|ms| ms.checked_mul(10)?.checked_add(digit));
         end += 1;
     }
-    if end - at <= 18 {
-        return Ok((timestamp_ms, end)); // below 10^18: nothing wrapped
-    }
-    let digits = core::str::from_utf8(body.get(at..end).unwrap_or_default()).ok();
-    match digits.and_then(|digits| digits.parse().ok()) {
+    match timestamp_ms {
         Some(timestamp_ms) => Ok((timestamp_ms, end)),
         None => Err(Fault::token(Kind::TimestampOutOfRange, start, at, end)),
     }

@@ -5,6 +5,7 @@
 mod bench;
 mod conversion;
 mod model;
+mod recognition;
 mod targets;
 mod time_line;
 
