@@ -12,7 +12,7 @@ use crate::time::TimeNs;
 /// The last value of every number series.
 ///
 /// States lie in a list and are found by id through an index, so that whoever meets a
-/// series again and again can keep its [`Known`] place and skip the look-up.
+/// series again and again can keep its place and skip the look-up.
 #[derive(Debug, Default)]
 pub struct NumberStates {
     states: Vec<NumberState>,
