@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use otelpipe_core::batch::MetricBatch;
+use otelpipe_core::plan::{Stage, StageOutcome};
 use otelpipe_core::time::TimeNs;
 use tokio_util::sync::CancellationToken;
 
@@ -75,7 +76,17 @@ pub trait Processor: Send {
         Ok(())
     }
 
-    /// Takes a batch; what leaves is pushed to `out`.
+    /// The stage of `otelpipe_core` that this step is, if it is one. The pipeline asks
+    /// once, runs the stage itself and says by [`Processor::tell`] what came of it.
+    fn take_stage(&mut self) -> Option<Stage> {
+        None
+    }
+
+    /// What its stage made of a batch.
+    fn tell(&mut self, _outcome: &StageOutcome) {}
+
+    /// Takes a batch; what leaves is pushed to `out`. Not called for a step whose stage
+    /// was taken.
     ///
     /// # Errors
     ///

@@ -20,6 +20,9 @@ const fn gate(name: &'static str, on: bool, about: &'static str) -> Gate {
     Gate { name, on, about }
 }
 
+/// Whether pipelines run compiled plans, or one processor after the other.
+pub const PLAN: &str = "otelpipe.plan";
+
 /// All gates, sorted by name.
 pub const GATES: &[Gate] = &[
     gate("awsemf.nodimrollupdefault", false, "dimension_rollup_option is NoDimensionRollup by default"),
@@ -55,6 +58,7 @@ pub const GATES: &[Gate] = &[
         true,
         "calculated metrics match data points by their attributes",
     ),
+    gate(PLAN, true, "series are compiled: a known scrape costs a look-up and arithmetic"),
     gate(
         "pkg.translator.prometheus.PermissiveLabelSanitization",
         false,

@@ -6,10 +6,12 @@
 use std::sync::Arc;
 
 use otelpipe_core::batch::MetricBatch;
+use otelpipe_core::plan::{Engine, Pipeline, PlanCounts};
 use otelpipe_core::time::TimeNs;
 use tokio::sync::mpsc;
 
-use crate::component::{ComponentError, Processor};
+use crate::component::{BuildContext, ComponentError, Processor};
+use crate::gates::PLAN;
 use crate::own_metrics::OwnMetrics;
 
 /// A processor with the id under which it was configured.
@@ -41,13 +43,64 @@ impl std::fmt::Debug for Stage {
 #[derive(Debug)]
 pub struct Chain {
     stages: Vec<Stage>,
+    /// Stages in a row that are run as one, ascending.
+    plans: Vec<Planned>,
     metrics: Arc<OwnMetrics>,
 }
 
+/// The stages of core that `stages[first..end]` are.
+#[derive(Debug)]
+struct Planned {
+    first: usize,
+    end: usize,
+    pipeline: Pipeline,
+}
+
 impl Chain {
-    /// A chain of these stages; counts go to `metrics`.
-    pub fn new(stages: Vec<Stage>, metrics: Arc<OwnMetrics>) -> Self {
-        Self { stages, metrics }
+    /// A chain of these stages. Neighbours that are stages of `otelpipe_core` share a
+    /// plan, unless the gate is off; one that a plan cannot express stays on its own, and
+    /// the log says why.
+    pub fn new(mut stages: Vec<Stage>, cx: &BuildContext) -> Self {
+        let engine = if cx.gate(PLAN) { Engine::Plan } else { Engine::Reference };
+        let mut plans = Vec::new();
+        let mut row = Vec::new();
+        let mut close = |row: &mut Vec<_>, end: usize| {
+            if !row.is_empty() {
+                let first = end - row.len();
+                let pipeline = Pipeline::new(std::mem::take(row)).with_engine(engine);
+                plans.push(Planned { first, end, pipeline });
+            }
+        };
+        for (at, stage) in stages.iter_mut().enumerate() {
+            let Some(core) = stage.processor.take_stage() else {
+                close(&mut row, at);
+                continue;
+            };
+            let obstacle = core.obstacle();
+            if obstacle.is_some() {
+                close(&mut row, at);
+            }
+            row.push(core);
+            if let Some(obstacle) = obstacle {
+                tracing::info!(processor = %stage.id, "runs without a plan: {obstacle}");
+                close(&mut row, at + 1);
+            }
+        }
+        close(&mut row, stages.len());
+        Self { stages, plans, metrics: Arc::clone(&cx.metrics) }
+    }
+
+    /// How batches were run so far, by all plans.
+    pub fn plan_counts(&self) -> PlanCounts {
+        self.plans.iter().fold(PlanCounts::default(), |sum, planned| {
+            let counts = planned.pipeline.counts();
+            PlanCounts {
+                planned: sum.planned + counts.planned,
+                compiled: sum.compiled + counts.compiled,
+                reference: sum.reference + counts.reference,
+                rule_evaluations: sum.rule_evaluations + counts.rule_evaluations,
+            }
+        })
     }
 
     /// The stages, in order.
@@ -111,27 +164,84 @@ impl Chain {
 
     fn pass(&mut self, first: usize, batches: Vec<MetricBatch>, now_ns: TimeNs, out: &mut Vec<MetricBatch>) {
         let mut current = batches;
-        for stage in self.stages.iter_mut().skip(first) {
-            if current.is_empty() {
-                return;
-            }
+        let mut at = first;
+        while at < self.stages.len() && !current.is_empty() {
             let mut next = Vec::with_capacity(current.len());
-            for batch in current {
-                let points = batch.point_count();
-                stage.incoming += points as u64;
-                self.metrics.processor_incoming(&stage.id, points);
-                let before = next.len();
-                if let Err(error) = stage.processor.consume(batch, now_ns, &mut next) {
-                    self.metrics.processor_refused(&stage.id, points);
-                    tracing::warn!(processor = %stage.id, points, "batch dropped: {error}");
+            let planned = self.plans.iter_mut().find(|planned| planned.first == at);
+            match planned {
+                Some(planned) => {
+                    for batch in current {
+                        planned.consume(batch, now_ns, &mut self.stages, &self.metrics, &mut next);
+                    }
+                    at = planned.end;
                 }
-                let left: usize = next[before..].iter().map(MetricBatch::point_count).sum();
-                stage.outgoing += left as u64;
-                self.metrics.processor_outgoing(&stage.id, left);
+                None => {
+                    for batch in current {
+                        self.stages[at].consume(batch, now_ns, &self.metrics, &mut next);
+                    }
+                    at += 1;
+                }
             }
             current = next;
         }
         out.extend(current.into_iter().filter(|batch| !batch.is_empty()));
+    }
+}
+
+impl Stage {
+    fn consume(
+        &mut self,
+        batch: MetricBatch,
+        now_ns: TimeNs,
+        metrics: &OwnMetrics,
+        next: &mut Vec<MetricBatch>,
+    ) {
+        let points = batch.point_count();
+        let before = next.len();
+        if let Err(error) = self.processor.consume(batch, now_ns, next) {
+            self.refused(points, &error, metrics);
+        }
+        let left = next[before..].iter().map(MetricBatch::point_count).sum();
+        self.count(points, left, metrics);
+    }
+
+    fn count(&mut self, came: usize, left: usize, metrics: &OwnMetrics) {
+        self.incoming += came as u64;
+        self.outgoing += left as u64;
+        metrics.processor_incoming(&self.id, came);
+        metrics.processor_outgoing(&self.id, left);
+    }
+
+    fn refused(&self, points: usize, error: &dyn std::error::Error, metrics: &OwnMetrics) {
+        metrics.processor_refused(&self.id, points);
+        tracing::warn!(processor = %self.id, points, "batch dropped: {error}");
+    }
+}
+
+impl Planned {
+    fn consume(
+        &mut self,
+        batch: MetricBatch,
+        now_ns: TimeNs,
+        stages: &mut [Stage],
+        metrics: &OwnMetrics,
+        next: &mut Vec<MetricBatch>,
+    ) {
+        let own = &mut stages[self.first..self.end];
+        let done = self.pipeline.consume(batch, now_ns, &mut |outcome| {
+            let stage = &mut own[outcome.stage];
+            stage.processor.tell(outcome);
+            stage.count(outcome.incoming, outcome.outgoing, metrics);
+        });
+        match done {
+            Ok(batch) if batch.is_empty() => {}
+            Ok(batch) => next.push(batch),
+            Err(error) => {
+                let stage = &mut own[error.stage];
+                stage.refused(error.incoming, &error, metrics);
+                stage.count(error.incoming, 0, metrics);
+            }
+        }
     }
 }
 

@@ -64,7 +64,7 @@ impl Service {
             }
             let stages = components::stages(config, pipeline, cx, problems);
             let at = pipelines.len();
-            pipelines.push((pipeline.id.to_string(), Chain::new(stages, Arc::clone(&cx.metrics)), targets));
+            pipelines.push((pipeline.id.to_string(), Chain::new(stages, cx), targets));
             for component in found(config, Section::Receivers, &pipeline.receivers) {
                 let name = component.id.to_string();
                 if let Some((.., feeds)) = receivers.iter_mut().find(|(id, ..)| *id == name) {

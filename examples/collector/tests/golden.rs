@@ -19,8 +19,11 @@ use support::golden::{assert_same, by_node, canonical, folder, is_scrape_time, r
 /// What discovery on that run's node found; the same for all runs.
 const DETECTED: &str = "ClusterName=fargate-cluster,cloud.provider=aws,cloud.platform=aws_eks";
 
-fn context(match_attributes: bool) -> BuildContext {
+fn context(match_attributes: bool, plan: bool) -> BuildContext {
     let mut gates = otelpipe_collector::gates::defaults();
+    if !plan {
+        gates.remove(otelpipe_collector::gates::PLAN);
+    }
     if !match_attributes {
         gates.remove("metricsgeneration.MatchAttributes");
     }
@@ -39,9 +42,9 @@ fn context(match_attributes: bool) -> BuildContext {
 }
 
 /// The documents of our replay of a run, by node.
-fn replay(name: &str, match_attributes: bool) -> BTreeMap<String, Vec<Value>> {
+fn replay(name: &str, match_attributes: bool, plan: bool) -> BTreeMap<String, Vec<Value>> {
     let folder = folder(name);
-    let cx = context(match_attributes);
+    let cx = context(match_attributes, plan);
     let text = std::fs::read_to_string(folder.join("config.yaml")).unwrap();
     let mut problems = Problems::new();
     let engine = load_text("config.yaml", &text, &cx.env, &mut problems)
@@ -57,6 +60,9 @@ fn replay(name: &str, match_attributes: bool) -> BTreeMap<String, Vec<Value>> {
         assert!(report.up, "{}: {:?}", scrape.file.display(), report.error);
     }
     engine.finish(last_ms + 60_000, &mut out).unwrap();
+    let counts = engine.plan_counts();
+    eprintln!("{counts:?}");
+    assert!(if plan { counts.reference == 0 } else { counts.planned == 0 }, "{counts:?}");
     by_node(
         String::from_utf8(out)
             .unwrap()
@@ -67,8 +73,15 @@ fn replay(name: &str, match_attributes: bool) -> BTreeMap<String, Vec<Value>> {
 
 #[track_caller]
 fn check(name: &str, match_attributes: bool, documents: usize) {
+    for plan in [true, false] {
+        check_engine(name, match_attributes, plan, documents);
+    }
+}
+
+#[track_caller]
+fn check_engine(name: &str, match_attributes: bool, plan: bool, documents: usize) {
     let scrapes = scrape_times(name);
-    let (ours, theirs) = (replay(name, match_attributes), recorded(name));
+    let (ours, theirs) = (replay(name, match_attributes, plan), recorded(name));
     assert_eq!(theirs.values().map(Vec::len).sum::<usize>(), documents, "documents of the recording");
     assert_eq!(ours.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>(), "nodes");
     for (node, theirs) in &theirs {

@@ -1,11 +1,12 @@
 //! `attributes`: sets, copies, deletes, hashes and converts attributes of data points.
 
 use otelpipe_core::attribute_rules::{AttributesConfig, AttributesRule};
+use otelpipe_core::plan::Stage;
 
 use crate::component::{BuildContext, Processor};
 use crate::config::{ComponentId, Node, Problems};
 
-use super::{InPlace, compiled};
+use super::{CoreStage, compiled};
 
 /// Reads the settings and makes the processor.
 pub fn build(
@@ -17,8 +18,5 @@ pub fn build(
     let rule = compiled(id, node, problems, |config: &AttributesConfig| {
         AttributesRule::compile(config).map_err(|error| (error.path, error.message))
     })?;
-    Some(Box::new(InPlace(move |batch: &mut _, _| {
-        rule.apply(batch);
-        Ok(())
-    })))
+    Some(Box::new(CoreStage::new(Stage::Attributes(rule), |_| {})))
 }

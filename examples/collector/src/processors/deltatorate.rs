@@ -1,11 +1,12 @@
 //! `deltatorate`: increases to values a second.
 
+use otelpipe_core::plan::{Stage, StageOutcome, StageReport};
 use otelpipe_core::rate::{DeltaToRate, DeltaToRateConfig};
 
-use crate::component::{BuildContext, ComponentError, Processor};
+use crate::component::{BuildContext, Processor};
 use crate::config::{ComponentId, Node, Problems};
 
-use super::{Counter, InPlace, compiled};
+use super::{CoreStage, Counter, compiled};
 
 /// Reads the settings and makes the processor.
 pub fn build(
@@ -18,14 +19,13 @@ pub fn build(
         DeltaToRate::compile(config).map_err(|error| ("metrics".to_owned(), error.to_string()))
     })?;
     let mut counter = Counter::new(id, cx);
-    Some(Box::new(InPlace(move |batch: &mut _, _| {
-        let report = rule.apply(batch).map_err(|error| ComponentError(error.to_string()))?;
+    Some(Box::new(CoreStage::new(Stage::Rate(rule), move |outcome: &StageOutcome| {
+        let StageReport::Rate(report) = &outcome.report else { return };
         if report.not_delta_sums > 0 {
             counter.warn_once(
                 "a listed metric is no delta sum and passes unchanged: \
                  put `cumulativetodelta` before this processor, with the metric in its list",
             );
         }
-        Ok(())
     })))
 }

@@ -1,12 +1,12 @@
 //! `filter`: leaves out metrics, points and resources.
 
-use otelpipe_core::batch::MetricBatch;
 use otelpipe_core::filter::{Filter, FilterConfig};
+use otelpipe_core::plan::{Stage, StageOutcome};
 
-use crate::component::{BuildContext, ComponentError, Processor};
+use crate::component::{BuildContext, Processor};
 use crate::config::{ComponentId, Node, Problems};
 
-use super::{Counter, InPlace, compiled};
+use super::{CoreStage, Counter, compiled};
 
 /// Reads the settings and makes the processor.
 pub fn build(
@@ -19,10 +19,7 @@ pub fn build(
         Filter::compile(config).map_err(|error| (error.path, error.message))
     })?;
     let counter = Counter::new(id, cx);
-    Some(Box::new(InPlace(move |batch: &mut MetricBatch, _| {
-        let before = batch.point_count();
-        filter.apply(batch).map_err(|error| ComponentError(error.to_string()))?;
-        counter.dropped("filtered", before - batch.point_count());
-        Ok(())
+    Some(Box::new(CoreStage::new(Stage::Filter(filter), move |outcome: &StageOutcome| {
+        counter.dropped("filtered", outcome.incoming - outcome.outgoing);
     })))
 }

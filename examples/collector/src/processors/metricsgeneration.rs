@@ -1,12 +1,13 @@
 //! `metricsgeneration` (`experimental_metricsgeneration`): new metrics computed from others.
 
 use otelpipe_core::generate::{Generation, GenerationOptions, GenerationRuleConfig};
+use otelpipe_core::plan::{Stage, StageOutcome, StageReport};
 use serde::Deserialize;
 
 use crate::component::{BuildContext, Processor};
 use crate::config::{ComponentId, Node, Problems};
 
-use super::{Counter, InPlace, compiled};
+use super::{CoreStage, Counter, compiled};
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -29,10 +30,10 @@ pub fn build(
         Generation::compile(&config.rules, options).map_err(|error| (error.path, error.message))
     })?;
     let mut counter = Counter::new(id, cx);
-    Some(Box::new(InPlace(move |batch: &mut _, _| {
-        if rules.apply(batch).too_many_pairs > 0 {
+    Some(Box::new(CoreStage::new(Stage::Generate(rules), move |outcome: &StageOutcome| {
+        let StageReport::Generate(report) = &outcome.report else { return };
+        if report.too_many_pairs > 0 {
             counter.warn_once("a rule pairs more points than it may: some values were not computed");
         }
-        Ok(())
     })))
 }

@@ -17,6 +17,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use otelpipe_core::batch::MetricBatch;
+use otelpipe_core::plan::{Stage, StageOutcome};
 use otelpipe_core::time::TimeNs;
 use serde::Deserialize;
 
@@ -36,24 +37,35 @@ pub(crate) fn compiled<C: for<'de> Deserialize<'de>, R>(
     compile(&config).map_err(|(path, message)| problems.error_at(node, &path, message, None)).ok()
 }
 
-/// A processor that changes each batch where it is. What is then empty goes no further.
-pub(crate) struct InPlace<F>(pub(crate) F);
+/// A processor that is a stage of `otelpipe_core`, and what it makes of the stage's
+/// reports. The pipeline takes the stage, to run it in one plan with its neighbours.
+pub(crate) struct CoreStage<F> {
+    stage: Option<Stage>,
+    tell: F,
+}
 
-impl<F> Processor for InPlace<F>
-where
-    F: FnMut(&mut MetricBatch, TimeNs) -> Result<(), ComponentError> + Send,
-{
+impl<F: FnMut(&StageOutcome) + Send> CoreStage<F> {
+    pub(crate) fn new(stage: Stage, tell: F) -> Self {
+        Self { stage: Some(stage), tell }
+    }
+}
+
+impl<F: FnMut(&StageOutcome) + Send> Processor for CoreStage<F> {
+    fn take_stage(&mut self) -> Option<Stage> {
+        self.stage.take()
+    }
+
+    fn tell(&mut self, outcome: &StageOutcome) {
+        (self.tell)(outcome);
+    }
+
     fn consume(
         &mut self,
-        mut batch: MetricBatch,
-        now_ns: TimeNs,
-        out: &mut Vec<MetricBatch>,
+        _batch: MetricBatch,
+        _now_ns: TimeNs,
+        _out: &mut Vec<MetricBatch>,
     ) -> Result<(), ComponentError> {
-        (self.0)(&mut batch, now_ns)?;
-        if !batch.is_empty() {
-            out.push(batch);
-        }
-        Ok(())
+        Err(ComponentError("the pipeline runs this processor's stage itself".into()))
     }
 }
 

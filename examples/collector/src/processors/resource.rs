@@ -1,11 +1,12 @@
 //! `resource`: sets, copies, deletes, hashes and converts attributes of resources.
 
 use otelpipe_core::attribute_rules::{ResourceConfig, ResourceRule};
+use otelpipe_core::plan::Stage;
 
 use crate::component::{BuildContext, Processor};
 use crate::config::{ComponentId, Node, Problems};
 
-use super::{InPlace, compiled};
+use super::{CoreStage, compiled};
 
 /// Reads the settings and makes the processor.
 pub fn build(
@@ -17,8 +18,5 @@ pub fn build(
     let rule = compiled(id, node, problems, |config: &ResourceConfig| {
         ResourceRule::compile(config).map_err(|error| (error.path, error.message))
     })?;
-    Some(Box::new(InPlace(move |batch: &mut _, _| {
-        rule.apply(batch);
-        Ok(())
-    })))
+    Some(Box::new(CoreStage::new(Stage::Resource(rule), |_| {})))
 }

@@ -10,6 +10,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use otelpipe_core::attributes::Attributes;
 use otelpipe_core::batch::MetricBatch;
+use otelpipe_core::plan::{SeriesStage, Stage};
+use otelpipe_core::series::SeriesHasher;
 use otelpipe_core::time::TimeNs;
 use otelpipe_k8s::detect::env;
 use serde::Deserialize;
@@ -107,7 +109,12 @@ pub fn build(
     }));
     let (sender, found) = watch::channel(found);
     let asking = Some((asking, sender));
-    Some(Box::new(Detected { found, overrides, asking, interval, refresh: None }))
+    Some(Box::new(Detected {
+        found: Found { attributes: found, overrides },
+        asking,
+        interval,
+        refresh: None,
+    }))
 }
 
 /// Reads the parts of the settings that have rules of their own.
@@ -243,8 +250,7 @@ impl Asking {
 }
 
 struct Detected {
-    found: watch::Receiver<Attributes>,
-    overrides: bool,
+    found: Found,
     /// Taken by the start.
     asking: Option<(Asking, watch::Sender<Attributes>)>,
     /// 0: ask once.
@@ -278,13 +284,32 @@ impl Processor for Detected {
         Ok(())
     }
 
+    fn take_stage(&mut self) -> Option<Stage> {
+        Some(Stage::Custom(Box::new(self.found.clone())))
+    }
+
     fn consume(
         &mut self,
         mut batch: MetricBatch,
         _now_ns: TimeNs,
         out: &mut Vec<MetricBatch>,
     ) -> Result<(), ComponentError> {
-        let found = self.found.borrow();
+        self.found.apply(&mut batch);
+        out.push(batch);
+        Ok(())
+    }
+}
+
+/// What was found last, and whether it replaces what resources say.
+#[derive(Clone, Debug)]
+struct Found {
+    attributes: watch::Receiver<Attributes>,
+    overrides: bool,
+}
+
+impl SeriesStage for Found {
+    fn apply(&mut self, batch: &mut MetricBatch) {
+        let found = self.attributes.borrow();
         for resource in &mut batch.resources {
             let attributes = &mut resource.resource.attributes;
             for (key, value) in &*found {
@@ -293,8 +318,11 @@ impl Processor for Detected {
                 }
             }
         }
-        out.push(batch);
-        Ok(())
+    }
+
+    fn version(&self) -> u64 {
+        let id = SeriesHasher::new(0).attributes(&self.attributes.borrow()).id();
+        u64::try_from(id.0 >> 64).expect("half of the bits")
     }
 }
 

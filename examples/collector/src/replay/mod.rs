@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use otelpipe_core::batch::MetricBatch;
 use otelpipe_core::label::LabelSet;
+use otelpipe_core::plan::PlanCounts;
 use otelpipe_prom::scrape::{Answer, ScrapeReport, Target, TargetScraper};
 
 use crate::component::{BuildContext, Exporter};
@@ -98,7 +99,7 @@ impl Engine {
                 jobs.extend(prometheus::jobs(&component.id, &component.node, cx, problems));
             }
         }
-        let chain = Chain::new(components::stages(config, pipeline, cx, problems), Arc::clone(&cx.metrics));
+        let chain = Chain::new(components::stages(config, pipeline, cx, problems), cx);
         let mut exporters = Vec::new();
         for exporter in &pipeline.exporters {
             if let Some(component) = config.find(Section::Exporters, &exporter.id) {
@@ -190,6 +191,11 @@ impl Engine {
         }
         self.render(now_ns, write)?;
         Ok(last)
+    }
+
+    /// How the pipeline's batches were run so far.
+    pub fn plan_counts(&self) -> PlanCounts {
+        self.chain.plan_counts()
     }
 
     /// Ends the pipeline: what processors still hold is rendered too.
