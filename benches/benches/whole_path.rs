@@ -1,6 +1,8 @@
 //! The whole path of an EKS pipeline: recorded kubelet expositions through scrape, every
 //! processor of the document and the EMF encoder, per scraped sample.
 //!
+//! Each with the compiled plan and with the reference engine, in one run.
+//!
 //! `known` are scrapes of targets whose series have been seen, counters moving; `new` is
 //! each target's first scrape. Building the pipeline is not counted.
 
@@ -95,9 +97,15 @@ impl Run {
         }
     }
 
-    fn engine(&self) -> Engine {
+    fn engine(&self, plan: bool) -> Engine {
         let mut problems = Problems::new();
-        let engine = Engine::build(&self.config, Some("metrics"), &self.context, &mut problems);
+        let mut context = self.context.clone();
+        if !plan {
+            let mut gates = otelpipe_collector::gates::defaults();
+            gates.remove(otelpipe_collector::gates::PLAN);
+            context.gates = Arc::new(gates);
+        }
+        let engine = Engine::build(&self.config, Some("metrics"), &context, &mut problems);
         let mut engine = engine.unwrap_or_else(|| panic!("{}", problems.render(false)));
         engine.discover_nodes(&self.nodes).expect("good nodes");
         engine
@@ -131,9 +139,9 @@ impl Write for Sink {
 }
 
 fn bench(criterion: &mut Criterion<ThreadTime>) {
-    for name in RUNS {
+    for (name, plan) in RUNS.into_iter().flat_map(|name| [(name, true), (name, false)]) {
         let mut run = Run::read(name);
-        let mut engine = run.engine();
+        let mut engine = run.engine(plan);
         feed(&mut engine, &run.first, &mut Sink::default());
         let new = engine.totals.samples;
         let mut sink = Sink::default();
@@ -141,7 +149,8 @@ fn bench(criterion: &mut Criterion<ThreadTime>) {
         assert!(sink.0 > 100_000, "the documents of a run are larger than {} bytes", sink.0);
         let known = engine.totals.samples - new;
 
-        let mut group = criterion.benchmark_group(format!("whole_path/{name}"));
+        let mut group = criterion
+            .benchmark_group(format!("whole_path/{name}/{}", if plan { "plan" } else { "reference" }));
         group.throughput(Throughput::Elements(known));
         group.bench_function("known", |bencher| {
             bencher.iter_custom(|rounds| {
@@ -161,7 +170,7 @@ fn bench(criterion: &mut Criterion<ThreadTime>) {
             bencher.iter_custom(|rounds| {
                 let mut worked = Duration::ZERO;
                 for _ in 0..rounds {
-                    let mut engine = run.engine();
+                    let mut engine = run.engine(plan);
                     let before = on_cpu();
                     feed(&mut engine, &run.first, &mut Sink::default());
                     worked += on_cpu() - before;
