@@ -1,5 +1,5 @@
-//! Exposition parsing: with all labels, by raw series text only, and a plain
-//! line-by-line parser to compare with in the same run.
+//! Exposition parsing: with all labels, by raw series text only, and to compare with in the
+//! same run the same without the index of quotes, and a plain line-by-line parser.
 
 use core::hint::black_box;
 
@@ -13,9 +13,28 @@ const BODIES: [(&str, &str); 3] = [
     ("promtestdata", "prometheus-promtestdata.txt"),
 ];
 
+/// Reads a body; returns how many samples and labels (or bytes of series) there were.
+type Reader = fn(&[u8]) -> (usize, usize, f64);
+
+const READERS: [(&str, Reader); 4] = [
+    ("labels", all_labels),
+    ("labels, byte by byte", byte_by_byte),
+    ("series", raw_series),
+    ("baseline", baseline),
+];
+
 fn all_labels(body: &[u8]) -> (usize, usize, f64) {
+    count(Entries::new(body, ParseOptions::default()))
+}
+
+fn byte_by_byte(body: &[u8]) -> (usize, usize, f64) {
+    count(Entries::new(body, ParseOptions::default()).without_index())
+}
+
+#[inline(always)]
+fn count(entries: Entries<'_>) -> (usize, usize, f64) {
     let (mut samples, mut labels, mut sum) = (0, 0, 0.0);
-    for entry in Entries::new(body, ParseOptions::default()) {
+    for entry in entries {
         if let Entry::Sample(sample) = entry.expect("the data is valid") {
             samples += 1;
             sum += black_box(sample.value());
@@ -93,9 +112,11 @@ fn parse(criterion: &mut Criterion<ThreadTime>) {
         assert_eq!(raw_series(&body).0, samples, "{name}");
         let mut group = criterion.benchmark_group(format!("parse/{short}"));
         group.throughput(Throughput::Bytes(body.len() as u64));
-        group.bench_function("labels", |bencher| bencher.iter(|| all_labels(black_box(&body))));
-        group.bench_function("series", |bencher| bencher.iter(|| raw_series(black_box(&body))));
-        group.bench_function("baseline", |bencher| bencher.iter(|| baseline(black_box(&body))));
+        for (name, read) in READERS {
+            group.bench_function(name, |bencher| {
+                bencher.iter(|| read(black_box(&body)));
+            });
+        }
         group.finish();
     }
 }

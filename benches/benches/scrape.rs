@@ -1,5 +1,6 @@
 //! A scrape of a target whose series are known, and of one never seen: from the body to
-//! the batch.
+//! the batch. `recognised` is the first without the batch: every series is known and its
+//! value read, and dropped by a rule.
 
 use core::hint::black_box;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use otelpipe_benches::{ThreadTime, body, criterion};
 use otelpipe_core::batch::MetricBatch;
 use otelpipe_core::label::LabelSet;
+use otelpipe_core::relabel::RelabelConfig;
 use otelpipe_prom::scrape::{
     Answer, GlobalConfig, ScrapeConfig, ScrapeOptions, ScrapeRules, Target, TargetScraper,
 };
@@ -37,16 +39,26 @@ fn scrape(scraper: &mut TargetScraper, body: &[u8]) -> usize {
 fn benches(criterion: &mut Criterion<ThreadTime>) {
     let mut job = ScrapeConfig::default();
     job.job_name = "j".into();
-    let rules = ScrapeRules::compile(&job, &GlobalConfig::default(), &ScrapeOptions::default());
-    let rules = Arc::new(rules.expect("the job compiles"));
+    let compile = |job: &ScrapeConfig| {
+        let rules = ScrapeRules::compile(job, &GlobalConfig::default(), &ScrapeOptions::default());
+        Arc::new(rules.expect("the job compiles"))
+    };
+    let rules = compile(&job);
+    job.metric_relabel_configs =
+        vec![RelabelConfig { action: Some("drop".into()), ..RelabelConfig::default() }];
+    let dropping = compile(&job);
     for (name, file) in BODIES {
         let body = body(file);
         let samples = u64::try_from(scrape(&mut scraper(&rules), &body)).expect("fits");
         let mut group = criterion.benchmark_group(format!("scrape/{name}"));
         group.throughput(Throughput::Elements(samples));
-        let mut known = scraper(&rules);
-        scrape(&mut known, &body);
-        group.bench_function("known", |bencher| bencher.iter(|| scrape(&mut known, black_box(&body))));
+        for (name, rules) in [("known", &rules), ("recognised", &dropping)] {
+            let mut known = scraper(rules);
+            scrape(&mut known, &body);
+            group.bench_function(name, |bencher| {
+                bencher.iter(|| scrape(&mut known, black_box(&body)));
+            });
+        }
         group.bench_function("new", |bencher| {
             bencher.iter_batched(
                 || scraper(&rules),

@@ -315,6 +315,47 @@ impl<'a> Entries<'a> {
         Ok(sample)
     }
 
+    /// The name and the rest of this line if it is a plain HELP or TYPE line: one blank
+    /// between the words, no quotes, no escapes.
+    ///
+    /// `None` says nothing but that [`read`] must look.
+    fn plain_metadata(&mut self) -> Option<(&'a str, Metadata<'a>)> {
+        if !self.indexed {
+            return None;
+        }
+        let start = self.at;
+        let mut newline = if self.index.seek(start) { self.index.ahead().first() } else { None };
+        if newline.is_none() {
+            self.index.load(self.body, start);
+            newline = self.index.ahead().first();
+        }
+        let end = self.index.base() + usize::from(*newline?);
+        if self.body.get(end) != Some(&b'\n') {
+            return None;
+        }
+        let line = self.index.engine().utf8(self.body.get(start..end)?)?;
+        let is_type = line.starts_with("# TYPE ");
+        if !is_type && !line.starts_with("# HELP ") {
+            return None;
+        }
+        let name_at = start + "# TYPE ".len();
+        let name_len = self.index.others(name_at).trailing_zeros() as usize;
+        let line = line.get("# TYPE ".len()..)?;
+        let (name, text) = (line.get(..name_len)?, line.get(name_len..)?.strip_prefix(' ')?);
+        if !scan::starts_name(*name.as_bytes().first()?) || matches!(text.as_bytes(), [] | [b' ' | b'\t', ..])
+        {
+            return None;
+        }
+        let said = if is_type {
+            Metadata::Type(MetricType::from_name(text, self.options.format)?)
+        } else {
+            Metadata::Help(text)
+        };
+        self.index.skip(1);
+        self.at = end + 1;
+        Some((name, said))
+    }
+
     /// What a strict parse has against the entry between `start` and here.
     fn check_strict(&mut self, start: usize, item: &Option<Result<Entry<'a>, Fault>>) -> Option<ParseError> {
         let strict = self.strict.as_mut()?;
@@ -360,6 +401,18 @@ impl<'a> Iterator for Entries<'a> {
         if self.done {
             return None;
         }
+        if let Some(b'#') = self.body.get(self.at) {
+            return match self.plain_metadata() {
+                Some((name, Metadata::Help(text))) => {
+                    Some(Ok(Entry::Help { name, text: Cow::Borrowed(text) }))
+                }
+                Some((name, Metadata::Type(kind))) => {
+                    self.metric_type = kind;
+                    Some(Ok(Entry::Type { name, kind }))
+                }
+                None => self.next_any(),
+            };
+        }
         match self.plain_sample() {
             Some(sample) => Some(Ok(Entry::Sample(sample))),
             None => self.next_any(),
@@ -395,6 +448,12 @@ impl<'a> Entries<'a> {
             return error;
         }
     }
+}
+
+/// What a plain metadata line says.
+enum Metadata<'a> {
+    Help(&'a str),
+    Type(MetricType),
 }
 
 #[inline]
