@@ -15,7 +15,7 @@ use crate::clock;
 use crate::component::{BuildContext, ComponentError, Exporter, Extension, Fatal, MetricSink, Receiver};
 use crate::components;
 use crate::config::collector::Reference;
-use crate::config::{CollectorConfig, Component, Problems, Section, Signal};
+use crate::config::{CollectorConfig, Component, Problems, Section};
 use crate::own_metrics::OwnMetrics;
 use crate::pipeline::{self, Chain, ExporterQueue};
 
@@ -50,9 +50,7 @@ impl Service {
         let mut exporters: Vec<(String, Box<dyn Exporter>)> = Vec::new();
         let mut receivers: Vec<(String, Box<dyn Receiver>, Vec<usize>)> = Vec::new();
         let mut pipelines = Vec::new();
-        for pipeline in
-            config.service.pipelines.iter().filter(|pipeline| pipeline.id.signal == Signal::Metrics)
-        {
+        for pipeline in config.pipelines() {
             let mut targets = Vec::new();
             for component in found(config, Section::Exporters, &pipeline.exporters) {
                 let name = component.id.to_string();

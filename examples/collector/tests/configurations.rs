@@ -35,10 +35,10 @@ fn messages(problems: &Problems, severity: Severity) -> Vec<String> {
     list.map(|problem| format!("{}: {}", problem.path, problem.message)).collect()
 }
 
-/// Errors other than "otelpipe does not have this component".
+/// Errors other than that otelpipe does not have something.
 fn mistakes(problems: &Problems) -> Vec<String> {
     let mut list = messages(problems, Severity::Error);
-    list.retain(|message| !message.contains("otelpipe does not have the"));
+    list.retain(|message| !message.contains("otelpipe does not have "));
     list
 }
 
@@ -54,6 +54,8 @@ const REMOTE_WRITE: &str =
     ": the exporter type `prometheusremotewrite` is now called `prometheus_remote_write`";
 const LOGGING: &str = "exporters::logging: the exporter type `logging` is now called `debug`";
 const WARN: &str = "exporters::logging: `loglevel: warn` is now written `verbosity: basic`";
+const TRACES: &str =
+    "service::pipelines::traces: the pipeline is left out: otelpipe does not have traces yet, and takes none";
 const DEBUG: &str = "exporters::logging: `loglevel: debug` is now written `verbosity: detailed`";
 
 #[test]
@@ -76,10 +78,10 @@ fn the_documents_load_with_one_warning_for_each_old_spelling() {
     );
     let own = "exporters::awsprometheusremotewrite: the exporter type `awsprometheusremotewrite` is now called `prometheus_remote_write`";
     document("addon-amp", &[], &[own]);
-    document("addon-observability", &[], &[own]);
+    document("addon-observability", &[], &[own, TRACES]);
     document("addon-amp-sigv4", &[], &[&write]);
     document("addon-emf", &[], &[&format!("processors::metricstransform/labelling{METRICSTRANSFORM}")]);
-    document("addon-xray", &[], &[]);
+    document("addon-xray", &[], &[TRACES]);
     // Three processors of the one old type, two of the other.
     document(
         "eks-fargate-emf",
@@ -96,6 +98,19 @@ fn the_documents_load_with_one_warning_for_each_old_spelling() {
         &[],
         &["receivers::kubeletstats: the receiver type `kubeletstats` is now called `kubelet_stats`"],
     );
+}
+
+#[test]
+fn pipelines_of_signals_to_come_are_left_out_and_those_of_metrics_run() {
+    let (_, config, problems) = load(&data("configs/addon-observability.yaml"));
+    assert_eq!(messages(&problems, Severity::Error), [""; 0]);
+    assert_eq!(config.pipelines().map(|pipeline| pipeline.id.to_string()).collect::<Vec<_>>(), ["metrics"]);
+    let (_, config, problems) = load(&data("configs/addon-xray.yaml"));
+    assert_eq!(
+        messages(&problems, Severity::Error),
+        ["service::pipelines: no pipeline is left to run: otelpipe does not have the other signals yet"]
+    );
+    assert_eq!(config.pipelines().count(), 0);
 }
 
 #[test]

@@ -179,13 +179,18 @@ impl CollectorConfig {
         Section::ALL.into_iter().flat_map(|section| self.section(section))
     }
 
+    /// The pipelines that run: those of metrics.
+    pub fn pipelines(&self) -> impl Iterator<Item = &Pipeline> {
+        self.service.pipelines.iter().filter(|pipeline| pipeline.id.signal == Signal::Metrics)
+    }
+
     /// Whether a pipeline, or the list of extensions, names the component.
     pub fn uses(&self, component: &Component) -> bool {
         let named = |list: &[Reference]| list.iter().any(|reference| reference.id == component.id);
         match component.section {
-            Section::Receivers => self.service.pipelines.iter().any(|pipeline| named(&pipeline.receivers)),
-            Section::Processors => self.service.pipelines.iter().any(|pipeline| named(&pipeline.processors)),
-            Section::Exporters => self.service.pipelines.iter().any(|pipeline| named(&pipeline.exporters)),
+            Section::Receivers => self.pipelines().any(|pipeline| named(&pipeline.receivers)),
+            Section::Processors => self.pipelines().any(|pipeline| named(&pipeline.processors)),
+            Section::Exporters => self.pipelines().any(|pipeline| named(&pipeline.exporters)),
             Section::Extensions => named(&self.service.extensions),
         }
     }
@@ -214,61 +219,71 @@ impl CollectorConfig {
 
     fn check_references(&self, problems: &mut Problems) {
         for reference in &self.service.extensions {
-            self.check_reference(Section::Extensions, reference, "service::extensions", problems);
+            let path = "service::extensions";
+            if let Some(component) = self.configured(Section::Extensions, reference, path, problems) {
+                check_support(component, reference, path, problems);
+            }
         }
         for pipeline in &self.service.pipelines {
-            let path = format!("service::pipelines::{}", pipeline.id);
-            let lists = [
-                (Section::Receivers, &pipeline.receivers),
-                (Section::Processors, &pipeline.processors),
-                (Section::Exporters, &pipeline.exporters),
-            ];
-            for (section, list) in lists {
-                if list.is_empty() && section != Section::Processors {
-                    let message = format!("must have at least one {}", section.singular());
-                    let fix = format!("add `{}: […]` to the pipeline", section.key());
-                    problems.error(Some(&pipeline.span), &path, message, Some(fix));
+            self.check_pipeline(pipeline, problems);
+        }
+        if let Some(first) = self.service.pipelines.first()
+            && self.pipelines().next().is_none()
+        {
+            let message = "no pipeline is left to run: otelpipe does not have the other signals yet";
+            let fix = "leave this configuration to another collector, or add a pipeline of metrics";
+            problems.error(Some(&first.span), "service::pipelines", message, Some(fix.into()));
+        }
+    }
+
+    fn check_pipeline(&self, pipeline: &Pipeline, problems: &mut Problems) {
+        let path = format!("service::pipelines::{}", pipeline.id);
+        let runs = pipeline.id.signal == Signal::Metrics;
+        if !runs {
+            let message = format!(
+                "the pipeline is left out: otelpipe does not have {} yet, and takes none",
+                pipeline.id.signal
+            );
+            let fix = "leave it to another collector; the pipelines of metrics run".to_owned();
+            problems.warning(Some(&pipeline.span), &path, message, Some(fix));
+        }
+        let lists = [
+            (Section::Receivers, &pipeline.receivers),
+            (Section::Processors, &pipeline.processors),
+            (Section::Exporters, &pipeline.exporters),
+        ];
+        for (section, list) in lists {
+            if list.is_empty() && section != Section::Processors {
+                let message = format!("must have at least one {}", section.singular());
+                let fix = format!("add `{}: […]` to the pipeline", section.key());
+                problems.error(Some(&pipeline.span), &path, message, Some(fix));
+            }
+            for (at, reference) in list.iter().enumerate() {
+                if let Some(component) = self.configured(section, reference, &path, problems)
+                    && runs
+                {
+                    check_support(component, reference, &path, problems);
                 }
-                for (at, reference) in list.iter().enumerate() {
-                    let known = self.check_reference(section, reference, &path, problems);
-                    let before = list.iter().take(at).any(|other| other.id == reference.id);
-                    if before && section == Section::Processors {
-                        let message = format!("references processor \"{}\" multiple times", reference.id);
-                        problems.error(Some(&reference.span), &path, message, None);
-                    }
-                    if section == Section::Receivers
-                        && pipeline.id.signal != Signal::Metrics
-                        && known.is_some_and(|known| known.support() == Support::Served)
-                    {
-                        let signal = pipeline.id.signal;
-                        let (message, fix) = if known.is_some_and(|known| known.kind.name == "otlp") {
-                            let message = format!(
-                                "otelpipe does not have the signal {signal} yet: the receiver \"{}\" takes metrics \
-                                 only, and refuses {signal} that are sent to it",
-                                reference.id
-                            );
-                            let fix = "take the pipeline out, or leave it to another collector".to_owned();
-                            (message, Some(fix))
-                        } else {
-                            (format!("the receiver \"{}\" gives metrics, not {signal}", reference.id), None)
-                        };
-                        problems.error(Some(&reference.span), &path, message, fix);
-                    }
+                let before = list.iter().take(at).any(|other| other.id == reference.id);
+                if before && section == Section::Processors {
+                    let message = format!("references processor \"{}\" multiple times", reference.id);
+                    problems.error(Some(&reference.span), &path, message, None);
                 }
             }
         }
     }
 
-    fn check_reference(
+    /// The component that is meant; that there is none is a problem.
+    fn configured(
         &self,
         section: Section,
         reference: &Reference,
         path: &str,
         problems: &mut Problems,
     ) -> Option<&Component> {
-        let one = section.singular();
-        let id = &reference.id;
-        let Some(component) = self.find(section, id) else {
+        let (one, id) = (section.singular(), &reference.id);
+        let found = self.find(section, id);
+        if found.is_none() {
             let ids: Vec<&str> =
                 self.section(section).iter().map(|component| component.id.as_str()).collect();
             let fix = match suggest::closest(id.as_str(), ids) {
@@ -277,28 +292,8 @@ impl CollectorConfig {
             };
             let message = format!("references {one} \"{id}\" which is not configured");
             problems.error(Some(&reference.span), path, message, Some(fix));
-            return None;
-        };
-        match component.support() {
-            Support::Served => {}
-            Support::Ignored => {
-                let message = format!(
-                    "the extension \"{id}\" is accepted, but not served: otelpipe has no {}",
-                    component.kind.name
-                );
-                problems.warning(Some(&reference.span), path, message, None);
-            }
-            Support::Missing => {
-                let message = format!("otelpipe does not have the {one} `{}`", component.kind.name);
-                let fix = if section == Section::Extensions {
-                    "take it out of the list".to_owned()
-                } else {
-                    "take the pipeline out, or leave it to another collector".to_owned()
-                };
-                problems.error(Some(&reference.span), path, message, Some(fix));
-            }
         }
-        Some(component)
+        found
     }
 
     /// An authenticator that nobody starts is only found out at start by upstream.
@@ -491,4 +486,27 @@ fn references(node: &Node, path: &str, problems: &mut Problems) -> Vec<Reference
         }
     }
     list
+}
+/// Whether otelpipe has what the reference means.
+fn check_support(component: &Component, reference: &Reference, path: &str, problems: &mut Problems) {
+    let (one, id) = (component.section.singular(), &reference.id);
+    match component.support() {
+        Support::Served => {}
+        Support::Ignored => {
+            let message = format!(
+                "the extension \"{id}\" is accepted, but not served: otelpipe has no {}",
+                component.kind.name
+            );
+            problems.warning(Some(&reference.span), path, message, None);
+        }
+        Support::Missing => {
+            let message = format!("otelpipe does not have the {one} `{}`", component.kind.name);
+            let fix = if component.section == Section::Extensions {
+                "take it out of the list".to_owned()
+            } else {
+                "take the pipeline out, or leave it to another collector".to_owned()
+            };
+            problems.error(Some(&reference.span), path, message, Some(fix));
+        }
+    }
 }

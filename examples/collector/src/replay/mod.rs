@@ -17,7 +17,7 @@ use otelpipe_prom::scrape::{Answer, ScrapeReport, Target, TargetScraper};
 
 use crate::component::{BuildContext, Exporter};
 use crate::components;
-use crate::config::{CollectorConfig, Pipeline, Problems, Section, Signal};
+use crate::config::{CollectorConfig, Pipeline, Problems, Section};
 use crate::discovery::TargetGroup;
 use crate::discovery::kubernetes::node_groups;
 use crate::pipeline::{Chain, Stage};
@@ -68,11 +68,10 @@ impl Engine {
         cx: &BuildContext,
         problems: &mut Problems,
     ) -> Option<Self> {
-        let all = || config.service.pipelines.iter().filter(|pipeline| pipeline.id.signal == Signal::Metrics);
         let scrapes = |pipeline: &Pipeline| {
             pipeline.receivers.iter().any(|receiver| receiver.id.kind() == "prometheus")
         };
-        let found = all().find(|pipeline| match name {
+        let found = config.pipelines().find(|pipeline| match name {
             Some(name) => pipeline.id.to_string() == name,
             None => scrapes(pipeline),
         });
@@ -81,7 +80,7 @@ impl Engine {
                 Some(name) => format!("there is no metrics pipeline {name:?}"),
                 None => "there is no metrics pipeline with a prometheus receiver".to_owned(),
             };
-            let ids: Vec<String> = all().map(|pipeline| pipeline.id.to_string()).collect();
+            let ids: Vec<String> = config.pipelines().map(|pipeline| pipeline.id.to_string()).collect();
             problems.error(
                 None,
                 "service::pipelines",
