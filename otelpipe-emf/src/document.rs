@@ -16,6 +16,7 @@ use crate::json::{write_canonical, write_string};
 use crate::log_event::LogEventRef;
 use crate::report::{DropReason, EmfReport};
 use crate::rules::{DeclarationIndex, EnvelopeVersion, Rules, SelectionId, Selections};
+use crate::template::{Hole, Identity, Templates};
 
 /// The label that sets the storage resolution; it is in no document.
 const STORAGE_RESOLUTION: &str = "aws.emf.storage_resolution";
@@ -35,6 +36,8 @@ pub(crate) struct Metrics<'a> {
 #[derive(Debug)]
 struct MetricFacts<'a> {
     name: Cow<'a, str>,
+    /// By [`MetricIds`](crate::template::MetricIds).
+    id: u32,
     /// `"name":`
     key: Range<usize>,
     /// `{"Name":"name","Unit":"unit","StorageResolution":`
@@ -43,7 +46,7 @@ struct MetricFacts<'a> {
 }
 
 impl<'a> Metrics<'a> {
-    pub(crate) fn push(&mut self, name: Cow<'a, str>, unit: &str, selection: SelectionId) -> u32 {
+    pub(crate) fn push(&mut self, name: Cow<'a, str>, id: u32, unit: &str, selection: SelectionId) -> u32 {
         let start = self.text.len();
         write_string(&name, &mut self.text);
         self.text.push(':');
@@ -54,7 +57,7 @@ impl<'a> Metrics<'a> {
         write_string(unit, &mut self.text);
         self.text.push_str(",\"StorageResolution\":");
         let definition = key.end..self.text.len();
-        self.facts.push(MetricFacts { name, key, definition, selection });
+        self.facts.push(MetricFacts { name, id, key, definition, selection });
         u32::try_from(self.facts.len() - 1).unwrap_or(u32::MAX)
     }
 
@@ -88,6 +91,8 @@ struct Chosen {
     rank: u32,
     metric: u32,
     value: EmfValue,
+    /// Position in order of arrival.
+    arrival: u16,
     /// Position in [`DocumentWriter::measurements`], if the metric is extracted.
     measurement: Option<usize>,
 }
@@ -148,6 +153,11 @@ pub(crate) struct DocumentWriter<'w, 'a> {
     /// What each selection seen in this group came to.
     decided: Vec<(SelectionId, Option<usize>)>,
     scratch: String,
+    templates: Option<(&'w mut Templates, i64)>,
+    /// Metrics and values of the group at hand, in order of arrival.
+    arrived: (Vec<u32>, Vec<EmfValue>),
+    /// Where time and values stand in the document at hand.
+    holes: Vec<Hole>,
     out: &'w mut String,
 }
 
@@ -178,8 +188,17 @@ impl<'w, 'a> DocumentWriter<'w, 'a> {
             taking_part: Vec::new(),
             decided: Vec::new(),
             scratch: String::new(),
+            templates: None,
+            arrived: (Vec::new(), Vec::new()),
+            holes: Vec::new(),
             out,
         }
+    }
+
+    /// Copies documents that were seen before, and remembers others.
+    pub(crate) fn with_templates(mut self, templates: &'w mut Templates, now_ms: i64) -> Self {
+        self.templates = Some((templates, now_ms));
+        self
     }
 
     /// Writes the documents of a group: one, unless the limits ask for more.
@@ -189,12 +208,18 @@ impl<'w, 'a> DocumentWriter<'w, 'a> {
         report: &mut EmfReport,
         emit: &mut impl FnMut(LogEventRef<'_>),
     ) {
+        let is_small = self.collect_arrived(group);
+        if is_small && self.splice(group, report) {
+            self.emit(group, emit);
+            return;
+        }
         self.collect_labels(group);
         self.collect_metrics(group, report);
-        if self.assign_measurements() {
+        let splits_set = self.assign_measurements();
+        if splits_set {
             report.split_dimension_sets += 1;
         }
-        let documents = report.documents;
+        let (documents, values) = (report.documents, report.values);
         let chosen = core::mem::take(&mut self.chosen);
         let mut rest = chosen.as_slice();
         while !rest.is_empty() {
@@ -204,6 +229,73 @@ impl<'w, 'a> DocumentWriter<'w, 'a> {
         }
         report.split_documents += (report.documents - documents).saturating_sub(1);
         self.chosen = chosen;
+        let is_whole =
+            report.documents - documents == 1 && report.values - values == self.arrived.0.len() as u64;
+        if is_small && is_whole {
+            self.remember(group, splits_set);
+        }
+    }
+
+    /// Notes metrics and values of a group; returns whether they may have a template.
+    fn collect_arrived(&mut self, group: &Group<'a>) -> bool {
+        let (metrics, values) = &mut self.arrived;
+        metrics.clear();
+        values.clear();
+        for entry in self.groups.entries(group) {
+            metrics.push(self.metrics.facts[entry.metric as usize].id);
+            values.push(entry.value);
+        }
+        group.quantile.is_none() && u16::try_from(values.len()).is_ok()
+    }
+
+    fn identity<'i>(&self, group: &Group<'i>, metrics: &'i [u32]) -> Identity<'i>
+    where
+        'a: 'i,
+    {
+        let origin = &self.groups.origins[group.origin];
+        Identity {
+            attributes: group.attributes,
+            resource: origin.resource,
+            scope: origin.scope,
+            kind: group.kind,
+            metrics,
+        }
+    }
+
+    /// Writes the document if it is known and short enough.
+    fn splice(&mut self, group: &Group<'a>, report: &mut EmfReport) -> bool {
+        let Some((templates, now_ms)) = self.templates.take() else { return false };
+        let (metrics, values) = &self.arrived;
+        let filling = (group.timestamp_ms, values.as_slice(), self.complex);
+        let done = templates.splice(self.identity(group, metrics), filling, now_ms, self.out);
+        self.templates = Some((templates, now_ms));
+        let Some(splits_set) = done.filter(|_| self.out.len() <= self.rules.options.max_message_bytes) else {
+            return false;
+        };
+        report.split_dimension_sets += u64::from(splits_set);
+        report.documents += 1;
+        report.spliced += 1;
+        report.values += self.arrived.1.len() as u64;
+        true
+    }
+
+    /// Keeps the document that was just written.
+    fn remember(&mut self, group: &Group<'a>, splits_set: bool) {
+        let Some((templates, now_ms)) = self.templates.take() else { return };
+        let identity = self.identity(group, &self.arrived.0);
+        templates.remember(identity, (self.out, &self.holes), splits_set, now_ms);
+        self.templates = Some((templates, now_ms));
+    }
+
+    /// Hands over the document at hand.
+    fn emit(&self, group: &Group<'a>, emit: &mut impl FnMut(LogEventRef<'_>)) {
+        let stream = self.names.get(group.stream);
+        emit(LogEventRef {
+            group: self.names.get(group.group),
+            stream: if stream.is_empty() { &self.rules.options.default_log_stream } else { stream },
+            timestamp_ms: group.timestamp_ms,
+            message: self.out,
+        });
     }
 
     fn collect_labels(&mut self, group: &Group<'a>) {
@@ -243,10 +335,11 @@ impl<'w, 'a> DocumentWriter<'w, 'a> {
     /// Metrics by name; of equal names the first to arrive.
     fn collect_metrics(&mut self, group: &Group<'a>, report: &mut EmfReport) {
         self.chosen.clear();
-        self.chosen.extend(self.groups.entries(group).map(|entry| Chosen {
+        self.chosen.extend(self.groups.entries(group).enumerate().map(|(at, entry)| Chosen {
             rank: self.metrics.ranks[entry.metric as usize],
             metric: entry.metric,
             value: entry.value,
+            arrival: u16::try_from(at).unwrap_or(u16::MAX),
             measurement: None,
         }));
         if !self.chosen.is_sorted_by(|a, b| a.rank < b.rank) {
@@ -374,13 +467,7 @@ impl<'w, 'a> DocumentWriter<'w, 'a> {
         if self.out.len() <= self.rules.options.max_message_bytes {
             report.documents += 1;
             report.values += chosen.len() as u64;
-            let stream = self.names.get(group.stream);
-            emit(LogEventRef {
-                group: self.names.get(group.group),
-                stream: if stream.is_empty() { &self.rules.options.default_log_stream } else { stream },
-                timestamp_ms: group.timestamp_ms,
-                message: self.out,
-            });
+            self.emit(group, emit);
         } else if let [one] = chosen {
             report.drop_value(DropReason::TooLarge, || self.metrics.name(one.metric).into());
         } else {
@@ -392,6 +479,7 @@ impl<'w, 'a> DocumentWriter<'w, 'a> {
 
     fn write_document(&mut self, chosen: &[Chosen], group: &Group<'a>) {
         self.out.clear();
+        self.holes.clear();
         self.out.push('{');
         let extracts = chosen.iter().any(|chosen| chosen.measurement.is_some());
         let mut specials =
@@ -430,7 +518,9 @@ impl<'w, 'a> DocumentWriter<'w, 'a> {
                         self.comma();
                         let facts = &self.metrics.facts[chosen.metric as usize];
                         self.out.push_str(self.metrics.piece(&facts.key));
+                        let start = self.out.len();
                         self.complex.write(chosen.value, self.out);
+                        self.hole(start, Some(chosen.arrival));
                     }
                 }
             }
@@ -466,13 +556,13 @@ impl<'w, 'a> DocumentWriter<'w, 'a> {
                 self.out.push_str("{\"CloudWatchMetrics\":");
                 self.write_measurements(chosen, group);
                 self.out.push_str(",\"Timestamp\":");
-                number::write_i64(group.timestamp_ms, self.out);
+                self.write_timestamp(group);
                 self.out.push('}');
             }
             Special::CloudWatchMetrics => self.write_measurements(chosen, group),
             Special::Timestamp => {
                 self.out.push('"');
-                number::write_i64(group.timestamp_ms, self.out);
+                self.write_timestamp(group);
                 self.out.push('"');
             }
             Special::PromMetricType => self.out.push_str(match group.kind {
@@ -525,6 +615,17 @@ impl<'w, 'a> DocumentWriter<'w, 'a> {
             self.out.push_str("]}");
         }
         self.out.push(']');
+    }
+
+    fn write_timestamp(&mut self, group: &Group<'a>) {
+        let start = self.out.len();
+        number::write_i64(group.timestamp_ms, self.out);
+        self.hole(start, None);
+    }
+
+    /// Notes that what was written since `start` is the time or a value.
+    fn hole(&mut self, start: usize, value: Option<u16>) {
+        self.holes.push(Hole { start, end: self.out.len(), value });
     }
 
     fn comma(&mut self) {

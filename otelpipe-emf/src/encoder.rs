@@ -24,6 +24,7 @@ use crate::options::EmfOptions;
 use crate::placeholder::{NameTemplate, UNDEFINED};
 use crate::report::{DropReason, EmfReport};
 use crate::rules::{OutputDestination, Rules, Selections};
+use crate::template::{MetricIds, Templates};
 
 /// Turns batches into EMF documents.
 ///
@@ -64,6 +65,8 @@ pub struct EmfEncoder {
     sums: LastValues<f64>,
     summaries: LastValues<(f64, u64)>,
     complex: Complex,
+    metric_ids: MetricIds,
+    templates: Templates,
     text: String,
 }
 
@@ -85,6 +88,8 @@ impl EmfEncoder {
             sums: LastValues::default(),
             summaries: LastValues::default(),
             complex: Complex::default(),
+            metric_ids: MetricIds::default(),
+            templates: Templates::default(),
             text: String::new(),
         };
         Ok((encoder, warnings))
@@ -116,6 +121,7 @@ impl EmfEncoder {
         mut emit: impl FnMut(LogEventRef<'_>),
     ) -> EmfReport {
         self.names.limit();
+        self.templates.trim(&mut self.metric_ids, now_ms);
         self.complex.clear();
         self.sums.sweep(now_ms, self.rules.options.delta_expiry_ms);
         self.summaries.sweep(now_ms, self.rules.options.delta_expiry_ms);
@@ -133,7 +139,8 @@ impl EmfEncoder {
         metrics.rank();
         let parts = (&groups, &metrics, &self.complex);
         let mut writer =
-            DocumentWriter::new(&self.rules, &self.names, &self.selections, parts, &mut self.text);
+            DocumentWriter::new(&self.rules, &self.names, &self.selections, parts, &mut self.text)
+                .with_templates(&mut self.templates, now_ms);
         for group in &groups.groups {
             writer.write_group(group, &mut report, &mut emit);
         }
@@ -187,7 +194,13 @@ impl<'a> Pass<'_, 'a> {
             }
             let origin = *origin.get_or_insert_with(|| {
                 let labels = fixed_labels(&self.encoder.rules, attributes, scope_name);
-                self.groups.origins.push(Origin::new(attributes, labels, names, &self.encoder.hashers));
+                self.groups.origins.push(Origin::new(
+                    attributes,
+                    scope_name,
+                    labels,
+                    names,
+                    &self.encoder.hashers,
+                ));
                 self.groups.origins.len() - 1
             });
             for metric in &scope.metrics {
@@ -305,15 +318,17 @@ impl<'a> Pass<'_, 'a> {
 
     /// Enters a metric, under its name and a suffix, into the list of metrics.
     fn define(&mut self, metric: &'a Metric, suffix: &'static str) -> u32 {
-        let EmfEncoder { rules, selections, .. } = &mut *self.encoder;
+        let EmfEncoder { rules, selections, metric_ids, .. } = &mut *self.encoder;
         let unit = rules.unit(&metric.name, &metric.unit);
         if suffix.is_empty() {
             let selection = selections.of(&metric.name, &rules.declarations);
-            self.metrics.push(Cow::Borrowed(&metric.name), unit, selection)
+            let id = metric_ids.of(&metric.name, unit);
+            self.metrics.push(Cow::Borrowed(&metric.name), id, unit, selection)
         } else {
             let name = format!("{}{suffix}", metric.name);
             let selection = selections.of(&SharedStr::from(name.as_str()), &rules.declarations);
-            self.metrics.push(Cow::Owned(name), unit, selection)
+            let id = metric_ids.of(&name, unit);
+            self.metrics.push(Cow::Owned(name), id, unit, selection)
         }
     }
 

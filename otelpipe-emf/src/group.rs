@@ -111,6 +111,7 @@ pub(crate) struct Origin<'a> {
     /// Whether the resource says `receiver: prometheus`.
     pub(crate) prometheus: bool,
     pub(crate) resource: &'a Attributes,
+    pub(crate) scope: Option<&'a str>,
 }
 
 /// Names of an [`Origin`].
@@ -125,6 +126,7 @@ pub(crate) struct OriginNames {
 impl<'a> Origin<'a> {
     pub(crate) fn new(
         resource: &'a Attributes,
+        scope: Option<&'a str>,
         fixed: Vec<(&'a str, Cow<'a, str>)>,
         names: OriginNames,
         hashers: &[LabelHasher; 2],
@@ -147,6 +149,7 @@ impl<'a> Origin<'a> {
             complete: names.complete,
             prometheus: resource.get_str("receiver") == Some("prometheus"),
             resource,
+            scope,
         }
     }
 

@@ -33,4 +33,5 @@ mod placeholder;
 pub mod put_log_events;
 pub mod report;
 pub mod rules;
+mod template;
 pub mod unit;

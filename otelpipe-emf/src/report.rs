@@ -58,6 +58,8 @@ pub struct EmfReport {
     pub parts: u64,
     /// Documents written.
     pub documents: u64,
+    /// Those among them whose text was known but for time and values.
+    pub spliced: u64,
     /// Metric values written.
     pub values: u64,
     /// Documents beyond the first of their group, because of the limits.
