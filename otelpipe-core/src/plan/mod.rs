@@ -11,7 +11,8 @@
 //! deltas go on as if nothing had happened.
 //!
 //! What a plan cannot express is an [`Obstacle`]; a pipeline with one runs all batches in
-//! the reference engine, and [`Pipeline::obstacle`] says why.
+//! the reference engine, and [`Pipeline::obstacle`] says why. A histogram whose values are
+//! scaled is none, but batches with one leave the plan at that stage.
 //!
 //! ```
 //! use otelpipe_core::batch::MetricBatch;
@@ -82,7 +83,7 @@ pub struct PlanCounts {
     pub planned: u64,
     /// Plans made: batches whose shape was not known.
     pub compiled: u64,
-    /// Batches run by the reference engine.
+    /// Batches run by the reference engine, if only in the last stages.
     pub reference: u64,
     /// Points whose names, labels or type a rule looked at while a plan was made or
     /// extended. Stays where it is as long as shapes and losses are known.
@@ -201,7 +202,7 @@ impl Pipeline {
             }
         }
         self.counts.reference += 1;
-        run_reference(&mut self.stages, batch, now_ns, observe)
+        run_reference(&mut self.stages, 0, batch, now_ns, observe)
     }
 
     /// Forgets the plans of sources that were silent since `before_ns`; returns how many
@@ -229,7 +230,7 @@ impl Pipeline {
         let Self { stages, sources, counts, points, .. } = self;
         let source = sources.entry(key).or_default();
         source.used_at_ns = now_ns;
-        let mut run = Run { stages, now_ns, observe, rule_evaluations: 0 };
+        let mut run = Run { stages, now_ns, observe, rule_evaluations: 0, leaves_rest: false };
         let known = source.plans.iter_mut().position(|plan| plan.shape.recognises(&batch));
         let at = match known {
             Some(at) => {
@@ -239,7 +240,7 @@ impl Pipeline {
             None if source.resting > 0 => {
                 source.resting -= 1;
                 counts.reference += 1;
-                return run_reference(run.stages, batch, now_ns, run.observe);
+                return run_reference(run.stages, 0, batch, now_ns, run.observe);
             }
             None => {
                 source.misses += 1;
@@ -253,8 +254,9 @@ impl Pipeline {
             }
         };
         source.plans[..=at].rotate_right(1);
-        counts.planned += 1;
         let done = source.plans[0].eval(batch, points, &mut run);
+        let by = if run.leaves_rest { &mut counts.reference } else { &mut counts.planned };
+        *by += 1;
         counts.rule_evaluations += run.rule_evaluations;
         done
     }
@@ -284,11 +286,12 @@ impl Plan {
 /// One stage after the other, as long as something is left.
 fn run_reference(
     stages: &mut [Stage],
+    first: usize,
     mut batch: MetricBatch,
     now_ns: TimeNs,
     observe: &mut dyn FnMut(&StageOutcome),
 ) -> Result<MetricBatch, PipelineError> {
-    for (at, stage) in stages.iter_mut().enumerate() {
+    for (at, stage) in stages.iter_mut().enumerate().skip(first) {
         let incoming = batch.point_count();
         let report =
             stage.apply(&mut batch, now_ns).map_err(|error| PipelineError { stage: at, incoming, error })?;

@@ -9,6 +9,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use super::run_reference;
 use super::shape::{Point, Shape, number_tag};
 use super::stage::{PipelineError, Stage, StageError, StageOutcome, StageReport};
 use crate::batch::MetricBatch;
@@ -20,12 +21,15 @@ use crate::rate::{DeltaToRate, RateError, per_second};
 use crate::series::SeriesHasher;
 use crate::shared_str::SharedStr;
 use crate::time::TimeNs;
+use crate::transform::{ValueChange, ValueMut};
 
 /// The batch before a stage.
 #[derive(Debug)]
 pub(super) enum Node {
     /// Behind the last stage, or nothing is left.
     End(Shape),
+    /// The other stages, from this one on, are left to the reference engine.
+    Rest(Shape, usize),
     Map(Map),
     Delta(Delta),
     Rate(Rate),
@@ -39,6 +43,8 @@ pub(super) struct Run<'r> {
     pub(super) observe: &'r mut dyn FnMut(&StageOutcome),
     /// Points to which the rules of a stage were applied.
     pub(super) rule_evaluations: u64,
+    /// Whether stages were left to the reference engine.
+    pub(super) leaves_rest: bool,
 }
 
 /// Stages without arithmetic, in a row.
@@ -48,6 +54,8 @@ pub(super) struct Map {
     refusal: Option<PipelineError>,
     /// For each point behind the stages, its slot before them.
     sources: Box<[u32]>,
+    /// What is done to values: the slot behind the stages, and the change, in order.
+    changes: Box<[(u32, ValueChange)]>,
     next: Box<Node>,
 }
 
@@ -142,7 +150,10 @@ impl Node {
             Some(Stage::Delta(rule)) => Self::Delta(Delta::compile(shape, at, rule)),
             Some(Stage::Rate(_)) => Self::Rate(Rate::compile(&shape, at, run)),
             Some(Stage::Generate(_)) => Self::Generate(Generate::compile(shape, at, run)),
-            Some(_) => Self::Map(Map::compile(&shape, at, run)),
+            Some(_) => match Map::compile(&shape, at, run) {
+                Some(map) => Self::Map(map),
+                None => Self::Rest(shape, at),
+            },
         }
     }
 
@@ -178,6 +189,10 @@ impl Node {
     ) -> Result<MetricBatch, PipelineError> {
         match self {
             Self::End(shape) => Ok(shape.materialise(points)),
+            Self::Rest(shape, at) => {
+                run.leaves_rest = true;
+                run_reference(run.stages, *at, shape.materialise(points), run.now_ns, run.observe)
+            }
             Self::Map(map) => map.eval(points, run),
             Self::Delta(delta) => delta.eval(points, run),
             Self::Rate(rate) => rate.eval(points, run),
@@ -187,15 +202,23 @@ impl Node {
 }
 
 impl Map {
-    fn compile(shape: &Shape, first: usize, run: &mut Run<'_>) -> Self {
+    /// `None` if a stage does what a plan cannot express.
+    fn compile(shape: &Shape, first: usize, run: &mut Run<'_>) -> Option<Self> {
         let mut batch = shape.skeleton();
+        let mut trace = Trace::of(shape);
         let mut outcomes = Vec::new();
         let mut refusal = None;
         let mut at = first;
         while let Some(stage) = run.stages.get_mut(at).filter(|stage| stage.is_structural()) {
             let incoming = batch.point_count();
             run.rule_evaluations += incoming as u64;
-            match stage.apply(&mut batch, 0) {
+            let done = match stage {
+                Stage::Transform(rules) => Ok(StageReport::Transform(
+                    rules.apply_with(&mut batch, &mut |change, value| trace.change(change, value)),
+                )),
+                stage => stage.apply(&mut batch, 0),
+            };
+            match done {
                 Ok(report) => {
                     outcomes.push(StageOutcome {
                         stage: at,
@@ -214,19 +237,39 @@ impl Map {
                 break;
             }
         }
-        let (shape, sources) = Shape::of_skeleton(&batch);
-        Self {
+        if trace.is_lost {
+            return None;
+        }
+        let (shape, mut sources) = Shape::of_skeleton(&batch);
+        let mut changes = Vec::new();
+        for (slot, source) in (0..).zip(&mut sources) {
+            let first = changes.len();
+            while let Some((before, change)) = trace.change_of(*source) {
+                changes.push((slot, change));
+                *source = before;
+            }
+            if let Some(own) = changes.get_mut(first..) {
+                own.reverse();
+            }
+        }
+        Some(Self {
             outcomes: outcomes.into(),
             refusal,
             sources: sources.into(),
+            changes: changes.into(),
             next: Box::new(Node::compile(shape, at, run)),
-        }
+        })
     }
 
     /// Puts the points where the next node has them.
     fn gather(&self, points: &mut Vec<Point>) {
         let gathered = self.sources.iter().map(|slot| points[*slot as usize].clone()).collect();
         *points = gathered;
+        for (slot, change) in &self.changes {
+            if let Point::Number(point) = &mut points[*slot as usize] {
+                change.apply(ValueMut::Number(&mut point.value));
+            }
+        }
     }
 
     fn eval(&mut self, points: &mut Vec<Point>, run: &mut Run<'_>) -> Result<MetricBatch, PipelineError> {
@@ -243,6 +286,40 @@ impl Map {
                 self.next.eval(points, run)
             }
         }
+    }
+}
+
+/// Changes of values, while a skeleton goes through the stages: each gives its value a
+/// new tag, so that the tags left at the end say what was done.
+struct Trace {
+    /// Tags below are slots.
+    slots: u32,
+    /// Tag before, and the change.
+    changes: Vec<(u32, ValueChange)>,
+    /// A change that cannot be written down.
+    is_lost: bool,
+}
+
+impl Trace {
+    fn of(shape: &Shape) -> Self {
+        let slots = u32::try_from(shape.point_count()).expect("slots are counted with 32 bits");
+        Self { slots, changes: Vec::new(), is_lost: false }
+    }
+
+    fn change(&mut self, change: ValueChange, value: ValueMut<'_>) {
+        let tag = u32::try_from(self.changes.len()).ok().and_then(|at| at.checked_add(self.slots));
+        match (value, tag) {
+            (ValueMut::Number(value), Some(tag)) => {
+                self.changes.push((number_tag(value.as_f64()), change));
+                *value = NumberValue::Int(tag.into());
+            }
+            _ => self.is_lost = true,
+        }
+    }
+
+    /// What the tag stands for, if it is not a slot.
+    fn change_of(&self, tag: u32) -> Option<(u32, ValueChange)> {
+        self.changes.get(tag.checked_sub(self.slots)? as usize).copied()
     }
 }
 

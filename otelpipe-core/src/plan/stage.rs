@@ -115,12 +115,6 @@ pub enum Obstacle {
         /// Index of the transform.
         rule: usize,
     },
-    /// The value of a histogram is scaled, or the type or scale of a number is changed.
-    #[error("transforms[{rule}] changes values")]
-    ValueChange {
-        /// Index of the transform.
-        rule: usize,
-    },
     /// A condition of a filter reads values, times or other points.
     #[error("a condition of the filter depends on values")]
     ValueCondition,
@@ -166,12 +160,11 @@ impl Stage {
     /// What keeps a plan from expressing the stage; `None` if nothing does.
     pub fn obstacle(&self) -> Option<Obstacle> {
         match self {
-            Self::Transform(rules) => rules.rules().iter().enumerate().find_map(|(at, rule)| {
-                if rule.merges_points() {
-                    return Some(Obstacle::Merge { rule: at });
-                }
-                rule.changes_values().then_some(Obstacle::ValueChange { rule: at })
-            }),
+            Self::Transform(rules) => rules
+                .rules()
+                .iter()
+                .enumerate()
+                .find_map(|(at, rule)| rule.merges_points().then_some(Obstacle::Merge { rule: at })),
             Self::Filter(filter) => (!filter.decides_by_series()).then_some(Obstacle::ValueCondition),
             Self::Generate(rules) if rules.looks_at_values() => Some(Obstacle::SkipUnlessPositive),
             Self::Generate(rules) => rules.rules().iter().enumerate().find_map(|(at, rule)| {

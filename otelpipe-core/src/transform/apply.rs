@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::memo::EditMemo;
 use super::report::{CombineRefusal, RuleReport, TransformReport, TransformWarning};
-use super::scale::Scale;
+use super::scale::{ValueChange, ValueMut};
 use super::select::{Matched, NameMemo};
 use super::{Action, Aggregation, Operation, TransformRule, Transforms};
 use crate::attributes::Attributes;
@@ -24,6 +24,16 @@ impl Transforms {
     /// Takes `&mut self` to remember which names match which rules, and what became of
     /// the label sets of known series.
     pub fn apply(&mut self, batch: &mut MetricBatch) -> TransformReport {
+        self.apply_with(batch, &mut ValueChange::apply)
+    }
+
+    /// As [`Transforms::apply`], changing values with `change`: which values are changed,
+    /// and how, does not depend on them.
+    pub(crate) fn apply_with(
+        &mut self,
+        batch: &mut MetricBatch,
+        change: &mut dyn FnMut(ValueChange, ValueMut<'_>),
+    ) -> TransformReport {
         let Self { rules, memo, edits } = self;
         memo.trim();
         edits.trim();
@@ -32,7 +42,8 @@ impl Transforms {
         for ResourceMetrics { resource, scopes } in &mut batch.resources {
             for scope in scopes {
                 let rows = scope.metrics.iter().map(|metric| memo.row(&metric.name, rules)).collect();
-                let mut work = Work { resource, scope, rows, rules, memo, edits, report: &mut report };
+                let mut work =
+                    Work { resource, scope, rows, rules, memo, edits, change, report: &mut report };
                 for (index, rule) in rules.iter().enumerate() {
                     work.apply(index, rule, &mut groups);
                 }
@@ -52,6 +63,7 @@ struct Work<'a> {
     rules: &'a [TransformRule],
     memo: &'a mut NameMemo,
     edits: &'a mut EditMemo,
+    change: &'a mut dyn FnMut(ValueChange, ValueMut<'_>),
     report: &'a mut TransformReport,
 }
 
@@ -90,7 +102,7 @@ impl Work<'_> {
             if let Some(new_name) = rule.new_name(&copy.name) {
                 copy.name = new_name;
             }
-            if rule.operate(index, &mut copy, true, self.edits, counts) {
+            if rule.operate(index, &mut copy, true, (self.edits, self.change), counts) {
                 self.push(copy);
             }
         }
@@ -113,7 +125,7 @@ impl Work<'_> {
                 self.rows[at] = self.memo.row(&new_name, self.rules);
                 metric.name = new_name;
             }
-            if !rule.operate(index, metric, whole, self.edits, counts) {
+            if !rule.operate(index, metric, whole, (self.edits, self.change), counts) {
                 gone.push(at);
             }
         }
@@ -146,7 +158,7 @@ impl Work<'_> {
             append_points(&mut combined.data, metric.data);
         }
         counts.merged += combined.merge_points(Some(aggregation));
-        if rule.operate(index, &mut combined, true, self.edits, counts) {
+        if rule.operate(index, &mut combined, true, (self.edits, self.change), counts) {
             self.push(combined);
         }
     }
@@ -207,7 +219,7 @@ impl TransformRule {
         index: usize,
         metric: &mut Metric,
         whole: bool,
-        memo: &mut EditMemo,
+        (memo, change): (&mut EditMemo, &mut dyn FnMut(ValueChange, ValueMut<'_>)),
         counts: &mut RuleReport,
     ) -> bool {
         if self.operations.is_empty() {
@@ -220,7 +232,7 @@ impl TransformRule {
             match run {
                 [one] if !one.edits_labels() => {
                     if whole || !one.needs_whole_metric() {
-                        self.operate_once(one, metric, counts);
+                        self.operate_once(one, metric, change, counts);
                     }
                 }
                 edits => each_attributes(metric, |attributes| {
@@ -243,7 +255,13 @@ impl TransformRule {
     }
 
     /// Operations on values and on the number of points.
-    fn operate_once(&self, operation: &Operation, metric: &mut Metric, counts: &mut RuleReport) {
+    fn operate_once(
+        &self,
+        operation: &Operation,
+        metric: &mut Metric,
+        change: &mut dyn FnMut(ValueChange, ValueMut<'_>),
+        counts: &mut RuleReport,
+    ) {
         match operation {
             Operation::AddLabel(_) | Operation::UpdateLabel(_) => {} // see `edit_labels`
             Operation::DeleteLabelValue(delete) => {
@@ -252,13 +270,20 @@ impl TransformRule {
                 counts.deleted += before - metric.point_count();
             }
             Operation::ToggleScalarDataType => self.each_number(metric, |point| {
-                point.value = point.value.toggled();
+                change(ValueChange::Toggle, ValueMut::Number(&mut point.value));
             }),
-            Operation::ScaleValue(factor) => match &mut metric.data {
-                MetricData::Histogram(histogram) => self.scale(&mut histogram.points, *factor),
-                MetricData::ExponentialHistogram(histogram) => self.scale(&mut histogram.points, *factor),
-                _ => self.each_number(metric, |point| point.scale(*factor)),
-            },
+            Operation::ScaleValue(factor) => {
+                let scale = ValueChange::Scale(*factor);
+                match &mut metric.data {
+                    MetricData::Histogram(histogram) => {
+                        self.each(&mut histogram.points, |point| change(scale, ValueMut::Histogram(point)));
+                    }
+                    MetricData::ExponentialHistogram(histogram) => {
+                        self.each(&mut histogram.points, |point| change(scale, ValueMut::Exponential(point)));
+                    }
+                    _ => self.each_number(metric, |point| change(scale, ValueMut::Number(&mut point.value))),
+                }
+            }
             Operation::AggregateLabels(keep, aggregation) => {
                 each_attributes(metric, |attributes| keep.apply(attributes));
                 merge(metric, *aggregation, counts);
@@ -270,19 +295,15 @@ impl TransformRule {
         }
     }
 
-    fn each_number(&self, metric: &mut Metric, mut change: impl FnMut(&mut NumberPoint)) {
-        let (MetricData::Gauge(points) | MetricData::Sum(Sum { points, .. })) = &mut metric.data else {
-            return;
-        };
-        for point in points.iter_mut().filter(|point| self.matches_labels(&point.attributes)) {
-            change(point);
+    fn each_number(&self, metric: &mut Metric, change: impl FnMut(&mut NumberPoint)) {
+        if let MetricData::Gauge(points) | MetricData::Sum(Sum { points, .. }) = &mut metric.data {
+            self.each(points, change);
         }
     }
 
-    fn scale<P: DataPoint + Scale>(&self, points: &mut [P], factor: f64) {
-        for point in points.iter_mut().filter(|point| self.matches_labels(point.attributes())) {
-            point.scale(factor);
-        }
+    /// Calls `change` for the matching points.
+    fn each<P: DataPoint>(&self, points: &mut [P], change: impl FnMut(&mut P)) {
+        points.iter_mut().filter(|point| self.matches_labels(point.attributes())).for_each(change);
     }
 
     /// Labels that `combine` makes of the groups of `include`: the name of the group

@@ -56,6 +56,8 @@ pub use config::{OperationConfig, TransformConfig, TransformError, ValueActionCo
 pub use label::{AddLabel, DeleteLabelValue, KeepLabels, UnifyLabelValues, UpdateLabel};
 pub use report::{CombineRefusal, RuleReport, TransformReport, TransformWarning};
 
+pub(crate) use scale::{ValueChange, ValueMut};
+
 use memo::EditMemo;
 use rename::NewName;
 use select::{NameMemo, Selection};
@@ -187,14 +189,6 @@ impl TransformRule {
             matches!(operation, Operation::AggregateLabels(..) | Operation::AggregateLabelValues(..))
         };
         matches!(self.action, Action::Combine { .. }) || self.operations.iter().any(merges)
-    }
-
-    /// Whether it changes the value of points.
-    pub fn changes_values(&self) -> bool {
-        let changes = |operation: &Operation| {
-            matches!(operation, Operation::ToggleScalarDataType | Operation::ScaleValue(_))
-        };
-        self.operations.iter().any(changes)
     }
 
     /// What it does to the metric, in order.

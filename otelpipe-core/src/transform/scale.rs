@@ -1,9 +1,7 @@
 //! Operations on values: another number type, another unit.
 
 use super::aggregate::as_int;
-use crate::point::{
-    Exemplar, ExponentialBuckets, ExponentialHistogramPoint, HistogramPoint, NumberPoint, NumberValue,
-};
+use crate::point::{Exemplar, ExponentialBuckets, ExponentialHistogramPoint, HistogramPoint, NumberValue};
 
 impl NumberValue {
     /// An integer as a float, a float as an integer (truncated toward zero).
@@ -37,17 +35,39 @@ impl NumberValue {
     }
 }
 
-/// Points whose unit can be changed. Sources are all in contrib 0.156
-/// `processor/metricstransformprocessor/operation_scale_value.go`.
-pub(super) trait Scale {
-    fn scale(&mut self, factor: f64);
+/// What an operation does to values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum ValueChange {
+    /// Another type of number.
+    Toggle,
+    /// Another unit.
+    Scale(f64),
 }
 
-/// Exemplars of numbers stay as they are, as upstream.
-impl Scale for NumberPoint {
-    fn scale(&mut self, factor: f64) {
-        self.value = self.value.scaled(factor);
+/// A value that an operation changes.
+#[derive(Debug)]
+pub(crate) enum ValueMut<'p> {
+    Number(&'p mut NumberValue),
+    Histogram(&'p mut HistogramPoint),
+    Exponential(&'p mut ExponentialHistogramPoint),
+}
+
+impl ValueChange {
+    pub(crate) fn apply(self, to: ValueMut<'_>) {
+        match (self, to) {
+            (Self::Toggle, ValueMut::Number(value)) => *value = value.toggled(),
+            (Self::Scale(factor), ValueMut::Number(value)) => *value = value.scaled(factor),
+            (Self::Scale(factor), ValueMut::Histogram(point)) => point.scale(factor),
+            (Self::Scale(factor), ValueMut::Exponential(point)) => point.scale(factor),
+            (Self::Toggle, _) => {} // asked for numbers only
+        }
     }
+}
+
+/// Points whose unit can be changed. Sources are all in contrib 0.156
+/// `processor/metricstransformprocessor/operation_scale_value.go`.
+trait Scale {
+    fn scale(&mut self, factor: f64);
 }
 
 /// Sum, minimum, maximum, bounds and exemplars; counts stay.

@@ -109,7 +109,7 @@ fn operation(dice: &mut Dice) -> OperationConfig {
         }
         _ => config.label_value = dice.text(&VALUES),
     }
-    if dice.once_in(20) {
+    if dice.once_in(5) {
         config = OperationConfig {
             action: dice.text(&["scale_value", "toggle_scalar_data_type"]),
             experimental_scale: dice.pick(&[0.1, 1_000.0, -1.0]),
