@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::memo::EditMemo;
 use super::report::{CombineRefusal, RuleReport, TransformReport, TransformWarning};
-use super::scale::{ValueChange, ValueMut};
+use super::scale::{Change, ValueChange, ValueMut};
 use super::select::{Matched, NameMemo};
 use super::{Action, Aggregation, Operation, TransformRule, Transforms};
 use crate::attributes::Attributes;
@@ -29,11 +29,7 @@ impl Transforms {
 
     /// As [`Transforms::apply`], changing values with `change`: which values are changed,
     /// and how, does not depend on them.
-    pub(crate) fn apply_with(
-        &mut self,
-        batch: &mut MetricBatch,
-        change: &mut dyn FnMut(ValueChange, ValueMut<'_>),
-    ) -> TransformReport {
+    pub(crate) fn apply_with(&mut self, batch: &mut MetricBatch, change: &mut Change<'_>) -> TransformReport {
         let Self { rules, memo, edits } = self;
         memo.trim();
         edits.trim();
@@ -63,7 +59,7 @@ struct Work<'a> {
     rules: &'a [TransformRule],
     memo: &'a mut NameMemo,
     edits: &'a mut EditMemo,
-    change: &'a mut dyn FnMut(ValueChange, ValueMut<'_>),
+    change: &'a mut Change<'a>,
     report: &'a mut TransformReport,
 }
 
@@ -219,7 +215,7 @@ impl TransformRule {
         index: usize,
         metric: &mut Metric,
         whole: bool,
-        (memo, change): (&mut EditMemo, &mut dyn FnMut(ValueChange, ValueMut<'_>)),
+        (memo, change): (&mut EditMemo, &mut Change<'_>),
         counts: &mut RuleReport,
     ) -> bool {
         if self.operations.is_empty() {
@@ -259,7 +255,7 @@ impl TransformRule {
         &self,
         operation: &Operation,
         metric: &mut Metric,
-        change: &mut dyn FnMut(ValueChange, ValueMut<'_>),
+        change: &mut Change<'_>,
         counts: &mut RuleReport,
     ) {
         match operation {

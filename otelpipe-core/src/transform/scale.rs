@@ -52,6 +52,9 @@ pub(crate) enum ValueMut<'p> {
     Exponential(&'p mut ExponentialHistogramPoint),
 }
 
+/// What is called for each value that is to be changed.
+pub(crate) type Change<'c> = dyn FnMut(ValueChange, ValueMut<'_>) + 'c;
+
 impl ValueChange {
     pub(crate) fn apply(self, to: ValueMut<'_>) {
         match (self, to) {
