@@ -5,6 +5,7 @@
 //! `libfuzzer` so that the workspace builds without it, and a line in
 //! [`TARGETS`], by which `cargo test` replays `regressions/NAME/*`.
 
+pub mod config;
 pub mod ecs;
 pub mod emf;
 pub mod exposition;
@@ -17,6 +18,7 @@ pub type Target = fn(&[u8]);
 
 /// Every target under the name of its file and its folders.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("config", config::run),
     ("ecs", ecs::run),
     ("emf", emf::run),
     ("exposition", exposition::run),

@@ -1,0 +1,4 @@
+//! `cargo fuzz run config --features libfuzzer`
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| otelpipe_fuzz::config::run(data));
