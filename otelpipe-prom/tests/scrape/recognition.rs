@@ -8,10 +8,11 @@ use proptest::sample::select;
 use crate::bench::{Bench, body_of};
 use crate::check;
 
-/// Lines that begin alike, or are nearly a known line.
+/// Lines that begin alike, or are nearly a known line. The one with a time is of a series of
+/// its own: see `a_line_dropped_for_its_time_is_seen_once_its_series_is_known`.
 const LINES: [&str; 24] = [
     "a 1",
-    "a 2 1000",
+    "t 2 1000",
     "a  3",
     "a\t4",
     "a5 6",
@@ -72,6 +73,16 @@ proptest! {
             }
         }
     }
+}
+
+/// The one thing that depends on what was read before, as upstream: its cache takes a series
+/// in when a sample of it was taken, and only the cache knows what came already.
+#[test]
+fn a_line_dropped_for_its_time_is_seen_once_its_series_is_known() {
+    let mut bench = Bench::new("{}");
+    let body = "a{} 8\na 2 1000\na 1\n";
+    check(&mut bench, &[body], &["a gauge = 1"]);
+    check(&mut bench, &[body], &["a gauge = 8"]);
 }
 
 #[test]
