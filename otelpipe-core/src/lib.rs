@@ -33,6 +33,7 @@ pub mod batching;
 pub mod delta;
 pub mod duration;
 pub mod filter;
+pub mod frame;
 pub mod generate;
 pub mod label;
 pub mod metric;

@@ -13,8 +13,9 @@ use core::hash::BuildHasher;
 use hashbrown::DefaultHashBuilder;
 
 use crate::batch::MetricBatch;
+use crate::frame::Number;
 use crate::metric::{Metric, MetricData, Temporality};
-use crate::point::{ExponentialHistogramPoint, HistogramPoint, NumberPoint};
+use crate::point::{ExponentialHistogramPoint, HistogramPoint};
 use crate::series::{SeriesHasher, SeriesId};
 use crate::time::TimeNs;
 
@@ -242,7 +243,7 @@ impl CumulativeToDelta {
         &mut self,
         known: &mut Known,
         series: SeriesHasher,
-        point: &mut NumberPoint,
+        point: &mut Number,
         report: &mut DeltaReport,
     ) -> bool {
         report.count(self.numbers.convert_known(known, series, point, self.rules))
@@ -294,8 +295,11 @@ impl CumulativeToDelta {
         match &mut metric.data {
             MetricData::Sum(sum) => {
                 sum.points.retain_mut(|point| {
-                    let id = number::series_id(hasher.attributes(&point.attributes), point);
-                    report.count(self.numbers.convert(id, point, rules))
+                    let mut number = Number::of(point);
+                    let id = number::series_id(hasher.attributes(&point.attributes), &number);
+                    let verdict = self.numbers.convert(id, &mut number, rules);
+                    number.write_to(point);
+                    report.count(verdict)
                 });
                 sum.temporality = Temporality::Delta;
                 !sum.points.is_empty()

@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 use hashbrown::HashTable;
 
 use super::{Compatibility, Rules, Verdict};
-use crate::point::{NumberPoint, NumberValue};
+use crate::frame::Number;
+use crate::point::NumberValue;
 use crate::series::{SeriesHasher, SeriesId};
 use crate::time::TimeNs;
 
@@ -89,7 +90,7 @@ impl NumberStates {
         &mut self,
         known: &mut Known,
         id: impl FnOnce() -> SeriesId,
-        point: &NumberPoint,
+        point: &Number,
     ) -> NumberChange {
         let Some(bits) = bits_of(point.value) else { return NumberChange::NotANumber };
         let value_type = value_type(point.value);
@@ -138,7 +139,7 @@ impl NumberStates {
         forgotten
     }
 
-    pub(super) fn convert(&mut self, id: SeriesId, point: &mut NumberPoint, rules: Rules) -> Verdict {
+    pub(super) fn convert(&mut self, id: SeriesId, point: &mut Number, rules: Rules) -> Verdict {
         if is_passed_over(point, rules) {
             return Verdict::Stale;
         }
@@ -152,7 +153,7 @@ impl NumberStates {
         &mut self,
         known: &mut Known,
         series: SeriesHasher,
-        point: &mut NumberPoint,
+        point: &mut Number,
         rules: Rules,
     ) -> Verdict {
         if is_passed_over(point, rules) {
@@ -202,7 +203,7 @@ impl NumberStates {
 }
 
 /// The id of a point's series: `series` with value type and start time.
-pub(super) fn series_id(series: SeriesHasher, point: &NumberPoint) -> SeriesId {
+pub(super) fn series_id(series: SeriesHasher, point: &Number) -> SeriesId {
     series.number(value_type(point.value).into()).number(point.start_time_ns).id()
 }
 
@@ -223,12 +224,12 @@ fn bits_of(value: NumberValue) -> Option<u64> {
     }
 }
 
-fn is_passed_over(point: &NumberPoint, rules: Rules) -> bool {
+fn is_passed_over(point: &Number, rules: Rules) -> bool {
     point.flags.no_recorded_value() && rules.compatibility != Compatibility::Contrib039
 }
 
 /// Changes the point to what its value says.
-fn apply(change: NumberChange, point: &mut NumberPoint, rules: Rules) -> Verdict {
+fn apply(change: NumberChange, point: &mut Number, rules: Rules) -> Verdict {
     let whole = match point.value {
         NumberValue::Empty => NumberValue::Int(0),
         value => value,

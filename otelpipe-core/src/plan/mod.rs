@@ -2,10 +2,11 @@
 //!
 //! A [`Pipeline`] runs batches through [`Stage`]s. Two engines do it, with the same
 //! results. The *reference engine* applies one stage after the other. The *plan* knows
-//! the shape of the batches of each source: names, labels, types, scopes and resources of
-//! all points, in order. A batch of a known shape costs a comparison of addresses, since
-//! scrapers share their label sets, and the arithmetic on its values; no rule looks at a
-//! name or label again. A batch of a new shape is led through the stages once more.
+//! what the stages make of a [`Shape`]: names, labels, types, scopes and resources of all
+//! points, in order. A [`Frame`] of a known shape costs a look-up and the arithmetic on its
+//! values; no rule looks at a name or label again. A new shape is led through the stages
+//! once. Batches have plans too: a batch of a known shape costs a comparison of addresses
+//! in addition, since scrapers share their label lists.
 //!
 //! Both engines share the stages and so the state of every series: when shapes change,
 //! deltas go on as if nothing had happened.
@@ -52,18 +53,18 @@
 //! ```
 
 mod node;
-mod shape;
 mod stage;
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use hashbrown::HashMap;
 
 use crate::batch::MetricBatch;
+use crate::frame::{Columns, Frame, Likeness, Metrics, Shape};
 use crate::series::{SeriesHasher, SeriesId};
 use crate::time::{NS_PER_S, TimeNs};
-use node::{Node, Run};
-use shape::{Point, Shape};
+use node::{Left, Node, Run, Scratch};
 pub use stage::{Obstacle, PipelineError, SeriesStage, Stage, StageError, StageOutcome, StageReport};
 
 /// Which engine runs the batches.
@@ -79,9 +80,9 @@ pub enum Engine {
 /// How batches were run so far.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct PlanCounts {
-    /// Batches run by a plan, new ones included.
+    /// Batches and frames run by a plan, new ones included.
     pub planned: u64,
-    /// Plans made: batches whose shape was not known.
+    /// Plans made: batches and frames whose shape was not known.
     pub compiled: u64,
     /// Batches run by the reference engine, if only in the last stages.
     pub reference: u64,
@@ -92,18 +93,21 @@ pub struct PlanCounts {
 
 /// Stages in a row, and the plans of the sources whose batches they have seen.
 ///
-/// A source is known by its first resource. Plans of sources that were silent for ten
-/// minutes are freed.
+/// A frame's plan is known by the address of its shape, and is freed when nobody else holds
+/// the shape. A batch's source is known by its first resource; plans of sources that were
+/// silent for ten minutes are freed.
 #[derive(Debug)]
 pub struct Pipeline {
     stages: Vec<Stage>,
     engine: Engine,
     obstacle: Option<(usize, Obstacle)>,
+    frames: HashMap<usize, Plan>,
     sources: HashMap<SeriesId, Source>,
     versions: u64,
     swept_at_ns: TimeNs,
     counts: PlanCounts,
-    points: Vec<Point>,
+    columns: Columns,
+    scratch: Scratch,
 }
 
 /// Plans of one source, the last used first.
@@ -117,12 +121,10 @@ struct Source {
     resting: u32,
 }
 
-/// What becomes of batches of one shape.
+/// What becomes of points of one shape.
 #[derive(Debug)]
 struct Plan {
-    shape: Shape,
-    /// One bit for each slot that the first node wants.
-    live: Vec<u64>,
+    shape: Arc<Shape>,
     node: Node,
 }
 
@@ -143,11 +145,13 @@ impl Pipeline {
             stages,
             engine: Engine::Plan,
             obstacle,
+            frames: HashMap::new(),
             sources: HashMap::new(),
             versions,
             swept_at_ns: 0,
             counts: PlanCounts::default(),
-            points: Vec::new(),
+            columns: Columns::default(),
+            scratch: Scratch::default(),
         }
     }
 
@@ -189,28 +193,75 @@ impl Pipeline {
         now_ns: TimeNs,
         observe: &mut dyn FnMut(&StageOutcome),
     ) -> Result<MetricBatch, PipelineError> {
-        let is_planned = self.engine == Engine::Plan && self.obstacle.is_none() && !batch.is_empty();
+        match key(&batch) {
+            Some(key) if self.is_planned(now_ns) => self.run_planned(key, batch, now_ns, observe),
+            _ => {
+                self.counts.reference += 1;
+                run_reference(&mut self.stages, 0, batch, now_ns, observe)
+            }
+        }
+    }
+
+    /// As [`Pipeline::consume`], of a frame. The answer is a frame too, with a shape that
+    /// stays the same as long as no point comes, goes or is lost; it is a batch if the
+    /// reference engine had a part in it.
+    ///
+    /// Of a known shape nothing is allocated, but for histograms, summaries and exemplars.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pipeline::consume`].
+    pub fn consume_frame(
+        &mut self,
+        frame: Frame,
+        now_ns: TimeNs,
+        observe: &mut dyn FnMut(&StageOutcome),
+    ) -> Result<Metrics, PipelineError> {
+        if frame.shape().is_empty() || !self.is_planned(now_ns) {
+            self.counts.reference += 1;
+            let batch = frame.into_batch();
+            return run_reference(&mut self.stages, 0, batch, now_ns, observe).map(Metrics::Batch);
+        }
+        let (shape, mut columns) = frame.into_parts();
+        let Self { stages, frames, counts, scratch, .. } = self;
+        let mut run = Run { stages, now_ns, observe, rule_evaluations: 0, leaves_rest: false, scratch };
+        let address = Arc::as_ptr(&shape).addr();
+        if !frames.contains_key(&address) {
+            counts.compiled += 1;
+            free_unused(frames);
+            frames.insert(address, Plan::compile(shape, &mut run));
+        }
+        let plan = frames.get_mut(&address).expect("it was made if there was none");
+        let left = plan.node.eval(&mut columns, &mut run);
+        counts.add(&run);
+        Ok(match left? {
+            Left::Columns(shape) => Metrics::Frame(Frame::new(shape, columns)),
+            Left::Batch(batch) => Metrics::Batch(batch),
+        })
+    }
+
+    /// Whether plans are to be used. Frees those that are void or out of use.
+    fn is_planned(&mut self, now_ns: TimeNs) -> bool {
+        let is_planned = self.engine == Engine::Plan && self.obstacle.is_none();
         if is_planned {
             self.sweep_if_due(now_ns);
             let versions = versions(&self.stages);
             if versions != self.versions {
                 self.versions = versions;
                 self.sources.clear();
-            }
-            if let Some(key) = key(&batch) {
-                return self.run_planned(key, batch, now_ns, observe);
+                self.frames.clear();
             }
         }
-        self.counts.reference += 1;
-        run_reference(&mut self.stages, 0, batch, now_ns, observe)
+        is_planned
     }
 
-    /// Forgets the plans of sources that were silent since `before_ns`; returns how many
-    /// sources those were.
+    /// Forgets the plans of sources that were silent since `before_ns`, and those of shapes
+    /// that nobody else holds; returns how many sources and shapes those were.
     pub fn sweep(&mut self, before_ns: TimeNs) -> usize {
-        let before = self.sources.len();
+        let before = self.sources.len() + self.frames.len();
         self.sources.retain(|_, source| source.used_at_ns >= before_ns);
-        before - self.sources.len()
+        free_unused(&mut self.frames);
+        before - self.sources.len() - self.frames.len()
     }
 
     fn sweep_if_due(&mut self, now_ns: TimeNs) {
@@ -227,11 +278,11 @@ impl Pipeline {
         now_ns: TimeNs,
         observe: &mut dyn FnMut(&StageOutcome),
     ) -> Result<MetricBatch, PipelineError> {
-        let Self { stages, sources, counts, points, .. } = self;
+        let Self { stages, sources, counts, columns, scratch, .. } = self;
         let source = sources.entry(key).or_default();
         source.used_at_ns = now_ns;
-        let mut run = Run { stages, now_ns, observe, rule_evaluations: 0, leaves_rest: false };
-        let known = source.plans.iter_mut().position(|plan| plan.shape.recognises(&batch));
+        let mut run = Run { stages, now_ns, observe, rule_evaluations: 0, leaves_rest: false, scratch };
+        let known = source.plans.iter_mut().position(|plan| plan.recognises(&batch));
         let at = match known {
             Some(at) => {
                 source.misses = 0;
@@ -249,38 +300,50 @@ impl Pipeline {
                 }
                 counts.compiled += 1;
                 source.plans.truncate(Self::MOST_SHAPES - 1);
-                source.plans.push(Plan::compile(&batch, &mut run));
+                source.plans.push(Plan::compile(Arc::new(Shape::of(&batch)), &mut run));
                 source.plans.len() - 1
             }
         };
         source.plans[..=at].rotate_right(1);
-        let done = source.plans[0].eval(batch, points, &mut run);
-        let by = if run.leaves_rest { &mut counts.reference } else { &mut counts.planned };
-        *by += 1;
-        counts.rule_evaluations += run.rule_evaluations;
-        done
+        columns.clear();
+        columns.fill(batch);
+        let left = source.plans[0].node.eval(columns, &mut run);
+        counts.add(&run);
+        Ok(match left? {
+            Left::Columns(shape) => shape.materialise(columns),
+            Left::Batch(batch) => batch,
+        })
     }
 }
 
 impl Plan {
-    fn compile(batch: &MetricBatch, run: &mut Run<'_>) -> Self {
-        let shape = Shape::of(batch);
-        let mut node = Node::compile(shape.clone(), 0, run);
-        let live = node.narrow(shape.point_count());
-        Self { shape, live, node }
+    fn compile(shape: Arc<Shape>, run: &mut Run<'_>) -> Self {
+        let node = Node::compile(Shape::clone(&shape), 0, run);
+        Self { shape, node }
     }
 
-    fn eval(
-        &mut self,
-        batch: MetricBatch,
-        points: &mut Vec<Point>,
-        run: &mut Run<'_>,
-    ) -> Result<MetricBatch, PipelineError> {
-        points.clear();
-        let is_live = |slot: usize| self.live[slot / 64] >> (slot % 64) & 1 == 1;
-        Shape::extract(batch, is_live, points);
-        self.node.eval(points, run)
+    /// Whether the plan is that of this batch. Lists found equal in another place are
+    /// remembered, so that the next comparison is quick.
+    fn recognises(&mut self, batch: &MetricBatch) -> bool {
+        let likeness = self.shape.likeness(batch);
+        if likeness == Likeness::Equal {
+            self.shape = Arc::new(Shape::of(batch));
+        }
+        likeness != Likeness::Other
     }
+}
+
+impl PlanCounts {
+    fn add(&mut self, run: &Run<'_>) {
+        let by = if run.leaves_rest { &mut self.reference } else { &mut self.planned };
+        *by += 1;
+        self.rule_evaluations += run.rule_evaluations;
+    }
+}
+
+/// Frees the plans of shapes that nobody else holds.
+fn free_unused(frames: &mut HashMap<usize, Plan>) {
+    frames.retain(|_, plan| Arc::strong_count(&plan.shape) > 1);
 }
 
 /// One stage after the other, as long as something is left.

@@ -7,13 +7,14 @@
 //! never taken is made on the spot.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::run_reference;
-use super::shape::{Point, Shape, number_tag};
 use super::stage::{PipelineError, Stage, StageError, StageOutcome, StageReport};
 use crate::batch::MetricBatch;
 use crate::delta::{CumulativeToDelta, Known};
+use crate::frame::{Columns, OtherPoint, Shape, number_tag};
 use crate::generate::{Arithmetic, Generation, GenerationReport, Second};
 use crate::metric::{MetricData, Temporality};
 use crate::point::NumberValue;
@@ -27,9 +28,9 @@ use crate::transform::{ValueChange, ValueMut};
 #[derive(Debug)]
 pub(super) enum Node {
     /// Behind the last stage, or nothing is left.
-    End(Shape),
+    End(Arc<Shape>),
     /// The other stages, from this one on, are left to the reference engine.
-    Rest(Shape, usize),
+    Rest(Arc<Shape>, usize),
     Map(Map),
     Delta(Delta),
     Rate(Rate),
@@ -45,6 +46,23 @@ pub(super) struct Run<'r> {
     pub(super) rule_evaluations: u64,
     /// Whether stages were left to the reference engine.
     pub(super) leaves_rest: bool,
+    pub(super) scratch: &'r mut Scratch,
+}
+
+/// Room that is used again with every frame.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    columns: Columns,
+    lost: Vec<u32>,
+    made: Vec<Option<f64>>,
+}
+
+/// What the stages left.
+pub(super) enum Left {
+    /// The columns are now those of this shape.
+    Columns(Arc<Shape>),
+    /// The reference engine ran the last stages.
+    Batch(MetricBatch),
 }
 
 /// Stages without arithmetic, in a row.
@@ -65,10 +83,12 @@ pub(super) struct Delta {
     stage: usize,
     shape: Shape,
     series: Box<[Series]>,
+    /// Slots of points that are no numbers.
+    others: Box<[(u32, SeriesHasher)]>,
     branches: Branches<Node>,
 }
 
-/// A point that becomes a delta.
+/// A number that becomes a delta.
 #[derive(Debug)]
 struct Series {
     slot: u32,
@@ -114,8 +134,10 @@ enum Operand {
 #[derive(Debug)]
 struct Generated {
     outcome: StageOutcome,
-    /// For each point its slot before, or the number of slots plus that of the call.
+    /// For each point the slot it comes from, or that of its first operand.
     sources: Box<[u32]>,
+    /// Where the results go: the slot, and the position of the call.
+    results: Box<[(u32, u32)]>,
     next: Node,
 }
 
@@ -143,60 +165,33 @@ impl Node {
     /// Runs `stages[at..]` over a shape, up to where arithmetic begins.
     pub(super) fn compile(shape: Shape, at: usize, run: &mut Run<'_>) -> Self {
         if shape.is_empty() {
-            return Self::End(shape);
+            return Self::End(Arc::new(shape));
         }
         match run.stages.get(at) {
-            None => Self::End(shape),
+            None => Self::End(Arc::new(shape)),
             Some(Stage::Delta(rule)) => Self::Delta(Delta::compile(shape, at, rule)),
             Some(Stage::Rate(_)) => Self::Rate(Rate::compile(&shape, at, run)),
             Some(Stage::Generate(_)) => Self::Generate(Generate::compile(shape, at, run)),
             Some(_) => match Map::compile(&shape, at, run) {
                 Some(map) => Self::Map(map),
-                None => Self::Rest(shape, at),
+                None => Self::Rest(Arc::new(shape), at),
             },
         }
     }
 
-    /// Which of the slots are wanted at all, a bit for each; from now on the node takes the
-    /// points at those slots only. Must be called once, on the first node of a plan.
-    pub(super) fn narrow(&mut self, slots: usize) -> Vec<u64> {
-        let words = slots.div_ceil(64);
-        let Self::Map(map) = self else { return alloc::vec![u64::MAX; words] };
-        let mut live = alloc::vec![0_u64; words];
-        for slot in &map.sources {
-            live[*slot as usize / 64] |= 1 << (slot % 64);
-        }
-        let mut before = 0;
-        let ranks: Vec<u32> = live
-            .iter()
-            .map(|word| {
-                before += word.count_ones();
-                before - word.count_ones()
-            })
-            .collect();
-        for slot in &mut map.sources {
-            let at = *slot as usize / 64;
-            *slot = ranks[at] + (live[at] & ((1 << (*slot % 64)) - 1)).count_ones();
-        }
-        live
-    }
-
-    /// Runs the plan over the points of a batch. `points` is empty afterwards.
-    pub(super) fn eval(
-        &mut self,
-        points: &mut Vec<Point>,
-        run: &mut Run<'_>,
-    ) -> Result<MetricBatch, PipelineError> {
+    /// Runs the plan over the points of a frame.
+    pub(super) fn eval(&mut self, columns: &mut Columns, run: &mut Run<'_>) -> Result<Left, PipelineError> {
         match self {
-            Self::End(shape) => Ok(shape.materialise(points)),
+            Self::End(shape) => Ok(Left::Columns(Arc::clone(shape))),
             Self::Rest(shape, at) => {
                 run.leaves_rest = true;
-                run_reference(run.stages, *at, shape.materialise(points), run.now_ns, run.observe)
+                let batch = shape.materialise(columns);
+                run_reference(run.stages, *at, batch, run.now_ns, run.observe).map(Left::Batch)
             }
-            Self::Map(map) => map.eval(points, run),
-            Self::Delta(delta) => delta.eval(points, run),
-            Self::Rate(rate) => rate.eval(points, run),
-            Self::Generate(generate) => generate.eval(points, run),
+            Self::Map(map) => map.eval(columns, run),
+            Self::Delta(delta) => delta.eval(columns, run),
+            Self::Rate(rate) => rate.eval(columns, run),
+            Self::Generate(generate) => generate.eval(columns, run),
         }
     }
 }
@@ -261,31 +256,19 @@ impl Map {
         })
     }
 
-    /// Puts the points where the next node has them.
-    fn gather(&self, points: &mut Vec<Point>) {
-        let gathered = self.sources.iter().map(|slot| points[*slot as usize].clone()).collect();
-        *points = gathered;
-        for (slot, change) in &self.changes {
-            if let Point::Number(point) = &mut points[*slot as usize] {
-                change.apply(ValueMut::Number(&mut point.value));
-            }
-        }
-    }
-
-    fn eval(&mut self, points: &mut Vec<Point>, run: &mut Run<'_>) -> Result<MetricBatch, PipelineError> {
+    fn eval(&mut self, columns: &mut Columns, run: &mut Run<'_>) -> Result<Left, PipelineError> {
         for outcome in &self.outcomes {
             (run.observe)(outcome);
         }
-        match &self.refusal {
-            Some(refusal) => {
-                points.clear();
-                Err(refusal.clone())
-            }
-            None => {
-                self.gather(points);
-                self.next.eval(points, run)
-            }
+        if let Some(refusal) = &self.refusal {
+            return Err(refusal.clone());
         }
+        run.scratch.columns.gather(columns, &self.sources);
+        core::mem::swap(columns, &mut run.scratch.columns);
+        for (slot, change) in &self.changes {
+            change.apply(ValueMut::Number(&mut columns.numbers[*slot as usize].value));
+        }
+        self.next.eval(columns, run)
     }
 }
 
@@ -325,54 +308,67 @@ impl Trace {
 
 impl Delta {
     fn compile(shape: Shape, stage: usize, rule: &CumulativeToDelta) -> Self {
-        let mut series = Vec::new();
+        let (mut series, mut others) = (Vec::new(), Vec::new());
         let mut slot = 0;
         for (resource, scope, metric) in shape.metrics() {
             let converts = rule.converts(&metric.header);
             let hasher = rule.hasher().resource(resource).scope(scope).metric(&metric.header);
+            let is_number = matches!(metric.header.data, MetricData::Gauge(_) | MetricData::Sum(_));
             for attributes in &metric.attributes {
-                if converts {
-                    series.push(Series {
-                        slot,
-                        known: Known::NOT_YET,
-                        hasher: hasher.attributes(attributes),
-                    });
+                let hasher = hasher.attributes(attributes);
+                match (converts, is_number) {
+                    (true, true) => series.push(Series { slot, known: Known::NOT_YET, hasher }),
+                    (true, false) => others.push((slot, hasher)),
+                    (false, _) => {}
                 }
                 slot += 1;
             }
         }
-        Self { stage, shape, series: series.into(), branches: Branches(Vec::new()) }
+        Self { stage, shape, series: series.into(), others: others.into(), branches: Branches(Vec::new()) }
     }
 
-    fn eval(&mut self, points: &mut Vec<Point>, run: &mut Run<'_>) -> Result<MetricBatch, PipelineError> {
-        let Self { stage, shape, series, branches } = self;
+    fn eval(&mut self, columns: &mut Columns, run: &mut Run<'_>) -> Result<Left, PipelineError> {
+        let Self { stage, shape, series, others, branches } = self;
         let Some(Stage::Delta(rule)) = run.stages.get_mut(*stage) else {
             unreachable!("the stages of a pipeline do not change")
         };
         let mut report = rule.begin(run.now_ns);
-        let mut lost = Vec::new();
+        let mut lost = core::mem::take(&mut run.scratch.lost);
+        lost.clear();
         for Series { slot, known, hasher } in series {
-            let stays = match &mut points[*slot as usize] {
-                Point::Number(point) => rule.convert_number(known, *hasher, point, &mut report),
-                Point::Histogram(point) => rule.convert_histogram(*hasher, point, &mut report),
-                Point::Exponential(point) => rule.convert_exponential(*hasher, point, &mut report),
-                Point::Summary(_) => true,
+            let number = &mut columns.numbers[*slot as usize];
+            if !rule.convert_number(known, *hasher, number, &mut report) {
+                lost.push(*slot);
+            }
+        }
+        let numbers_lost = lost.len();
+        let mut points = columns.others.iter_mut();
+        for (slot, hasher) in others {
+            let point = points.find(|(at, _)| at == slot).map(|(_, point)| point);
+            let stays = match point {
+                Some(OtherPoint::Histogram(point)) => rule.convert_histogram(*hasher, point, &mut report),
+                Some(OtherPoint::Exponential(point)) => rule.convert_exponential(*hasher, point, &mut report),
+                Some(OtherPoint::Summary(_)) | None => true,
             };
             if !stays {
                 lost.push(*slot);
             }
         }
-        remove(points, &lost);
-        let incoming = shape.point_count();
+        if lost.len() > numbers_lost {
+            lost.sort_unstable();
+        }
+        columns.remove(&lost);
+        let (incoming, outgoing) = (shape.point_count(), columns.numbers.len());
         let report = StageReport::Delta(report);
-        (run.observe)(&StageOutcome { stage: *stage, incoming, outgoing: points.len(), report });
+        (run.observe)(&StageOutcome { stage: *stage, incoming, outgoing, report });
         let next = branches.take(&lost, || {
             let Some(Stage::Delta(rule)) = run.stages.get(*stage) else {
                 unreachable!("the stages of a pipeline do not change")
             };
             Node::compile(converted(shape, rule, &lost), *stage + 1, run)
         });
-        next.eval(points, run)
+        run.scratch.lost = lost;
+        next.eval(columns, run)
     }
 }
 
@@ -431,12 +427,10 @@ impl Rate {
         Self { stage, outcome, metrics: metrics.into(), next: Box::new(next) }
     }
 
-    fn eval(&mut self, points: &mut Vec<Point>, run: &mut Run<'_>) -> Result<MetricBatch, PipelineError> {
+    fn eval(&mut self, columns: &mut Columns, run: &mut Run<'_>) -> Result<Left, PipelineError> {
         for (first, end, name) in &self.metrics {
-            for point in &mut points[*first as usize..*end as usize] {
-                let Point::Number(point) = point else { continue };
+            for point in &mut columns.numbers[*first as usize..*end as usize] {
                 if point.value == NumberValue::Empty {
-                    points.clear();
                     let error = StageError::Rate(RateError::NoValue { metric: name.clone() });
                     return Err(PipelineError { stage: self.stage, incoming: self.outcome.incoming, error });
                 }
@@ -444,7 +438,7 @@ impl Rate {
             }
         }
         (run.observe)(&self.outcome);
-        self.next.eval(points, run)
+        self.next.eval(columns, run)
     }
 }
 
@@ -461,14 +455,13 @@ impl Generate {
         Self { stage, shape, calls: calls.into(), branches: Branches(Vec::new()) }
     }
 
-    fn eval(&mut self, points: &mut Vec<Point>, run: &mut Run<'_>) -> Result<MetricBatch, PipelineError> {
+    fn eval(&mut self, columns: &mut Columns, run: &mut Run<'_>) -> Result<Left, PipelineError> {
         let Self { stage, shape, calls, branches } = self;
-        let value = |slot: u32| match &points[slot as usize] {
-            Point::Number(point) => point.value.as_f64(),
-            _ => 0.0, // operands are numbers
-        };
-        let mut lost = Vec::new();
-        let mut made = Vec::with_capacity(calls.len());
+        let value = |slot: u32| columns.numbers[slot as usize].value.as_f64(); // operands are numbers
+        let (mut lost, mut made) =
+            (core::mem::take(&mut run.scratch.lost), core::mem::take(&mut run.scratch.made));
+        lost.clear();
+        made.clear();
         for (at, call) in (0..).zip(calls.iter()) {
             let second = match call.second {
                 Operand::Constant(constant) => constant,
@@ -480,34 +473,47 @@ impl Generate {
             }
             made.push(result);
         }
-        let Generated { outcome, sources, next } = branches.take(&lost, || {
+        let Generated { outcome, sources, results, next } = branches.take(&lost, || {
             let Some(Stage::Generate(rules)) = run.stages.get(*stage) else {
                 unreachable!("the stages of a pipeline do not change")
             };
             let (batch, _, report) = generated(shape, rules, &lost);
-            let (next, sources) = Shape::of_skeleton(&batch);
+            let (next, mut sources) = Shape::of_skeleton(&batch);
+            let results = untangle(&mut sources, shape, calls);
             let outcome = StageOutcome {
                 stage: *stage,
                 incoming: shape.point_count(),
                 outgoing: next.point_count(),
                 report: StageReport::Generate(report),
             };
-            Generated { outcome, sources: sources.into(), next: Node::compile(next, *stage + 1, run) }
+            let next = Node::compile(next, *stage + 1, run);
+            Generated { outcome, sources: sources.into(), results, next }
         });
-        let gathered = sources.iter().map(|source| {
-            let source = *source as usize;
-            let Some(call) = source.checked_sub(points.len()) else { return points[source].clone() };
-            let mut point = points[calls[call].first as usize].clone();
-            if let (Point::Number(point), Some(result)) = (&mut point, made[call]) {
-                point.value = result.into();
+        run.scratch.columns.gather(columns, sources);
+        core::mem::swap(columns, &mut run.scratch.columns);
+        for (slot, call) in results.iter() {
+            if let Some(result) = made[*call as usize] {
+                columns.numbers[*slot as usize].value = result.into();
             }
-            point
-        });
-        let gathered = gathered.collect();
-        *points = gathered;
+        }
+        (run.scratch.lost, run.scratch.made) = (lost, made);
         (run.observe)(outcome);
-        next.eval(points, run)
+        next.eval(columns, run)
     }
+}
+
+/// Turns the tag of a result into the slot of its first operand. Answers where results go:
+/// the slot, and the position of the call.
+fn untangle(tags: &mut [u32], shape: &Shape, calls: &[Call]) -> Box<[(u32, u32)]> {
+    let first_new = u32::try_from(shape.point_count()).expect("slots are counted with 32 bits");
+    let mut results = Vec::new();
+    for (slot, tag) in (0..).zip(tags) {
+        if let Some(call) = tag.checked_sub(first_new) {
+            results.push((slot, call));
+            *tag = calls[call as usize].first;
+        }
+    }
+    results.into()
 }
 
 /// Runs the rules over a skeleton, where the value of a point is its slot and that of a
@@ -526,18 +532,4 @@ fn generated(shape: &Shape, rules: &Generation, lost: &[u32]) -> (MetricBatch, V
         lost.binary_search(&at).is_err().then(|| f64::from(first_new + at))
     });
     (batch, calls, report)
-}
-
-/// Removes the points at these slots (ascending).
-fn remove(points: &mut Vec<Point>, slots: &[u32]) {
-    let mut slots = slots.iter().copied().peekable();
-    if slots.peek().is_none() {
-        return;
-    }
-    let mut slot = 0;
-    points.retain(|_| {
-        let goes = slots.next_if_eq(&slot).is_some();
-        slot += 1;
-        !goes
-    });
 }

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use super::{Columns, Number, OtherPoint};
 use crate::attributes::Attributes;
 use crate::batch::{MetricBatch, ResourceMetrics, ScopeMetrics};
 use crate::metric::{ExponentialHistogram, Histogram, Metric, MetricData, Sum};
@@ -14,52 +15,60 @@ use crate::shared_str::SharedStr;
 use crate::value::AttributeValue;
 use crate::with_points;
 
-/// A point without its attributes.
-#[derive(Clone, Debug)]
-pub(super) enum Point {
-    Number(NumberPoint),
-    Histogram(Box<HistogramPoint>),
-    Exponential(Box<ExponentialHistogramPoint>),
-    Summary(Box<SummaryPoint>),
-}
-
-/// Resources, scopes, metrics and the attributes of points. A point's *slot* is its
-/// position among all points of the batch.
-#[derive(Clone, Debug)]
-pub(super) struct Shape {
-    resources: Vec<ResourceShape>,
+/// Resources, scopes, metrics and the attributes of points.
+#[derive(Clone, Debug, Default)]
+pub struct Shape {
+    resources: Box<[ResourceShape]>,
     points: usize,
 }
 
+/// A resource and what is under it.
 #[derive(Clone, Debug)]
-struct ResourceShape {
-    resource: Resource,
-    scopes: Vec<ScopeShape>,
+pub struct ResourceShape {
+    /// The resource.
+    pub resource: Resource,
+    /// Its scopes, in order.
+    pub scopes: Box<[ScopeShape]>,
 }
 
+/// A scope and its metrics.
 #[derive(Clone, Debug)]
-struct ScopeShape {
-    scope: Scope,
-    metrics: Vec<MetricShape>,
+pub struct ScopeShape {
+    /// The scope.
+    pub scope: Scope,
+    /// Its metrics, in order.
+    pub metrics: Box<[MetricShape]>,
 }
 
+/// A metric and the attributes of its points.
 #[derive(Clone, Debug)]
-pub(super) struct MetricShape {
-    /// The metric without points.
-    pub(super) header: Metric,
-    /// Of each point.
-    pub(super) attributes: Box<[Attributes]>,
+pub struct MetricShape {
+    /// The metric without points: its `data` says the kind, and holds none.
+    pub header: Metric,
+    /// Of each point, in order of slots.
+    pub attributes: Box<[Attributes]>,
+}
+
+/// How much a batch is like a shape.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Likeness {
+    /// It shares all lists and texts.
+    Same,
+    /// It is equal, but some list or text lies in another place.
+    Equal,
+    /// It is built in another way.
+    Other,
 }
 
 impl Shape {
-    /// The shape of a batch.
-    pub(super) fn of(batch: &MetricBatch) -> Self {
+    /// The shape of a batch. Allocates for every metric; attribute lists are shared.
+    pub fn of(batch: &MetricBatch) -> Self {
         Self::read(batch, |_| {})
     }
 
     /// The shape of a batch made from a [`Shape::skeleton`], and for each of its points
     /// the tag.
-    pub(super) fn of_skeleton(batch: &MetricBatch) -> (Self, Vec<u32>) {
+    pub(crate) fn of_skeleton(batch: &MetricBatch) -> (Self, Vec<u32>) {
         let mut tags = Vec::new();
         let shape = Self::read(batch, |metric| match &metric.data {
             MetricData::Gauge(points) | MetricData::Sum(Sum { points, .. }) => {
@@ -96,18 +105,23 @@ impl Shape {
         Self { resources, points: count }
     }
 
-    /// Number of points.
-    pub(super) fn point_count(&self) -> usize {
+    /// Number of points, which is that of slots.
+    pub fn point_count(&self) -> usize {
         self.points
     }
 
     /// Whether there is no resource at all, so that no later stage sees the batch.
-    pub(super) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.resources.is_empty()
     }
 
-    /// The metrics in order, with their resource and scope.
-    pub(super) fn metrics(&self) -> impl Iterator<Item = (&Resource, &Scope, &MetricShape)> {
+    /// Resources in order.
+    pub fn resources(&self) -> &[ResourceShape] {
+        &self.resources
+    }
+
+    /// The metrics in order, with their resource and scope. Points are in order of slots.
+    pub fn metrics(&self) -> impl Iterator<Item = (&Resource, &Scope, &MetricShape)> {
         self.resources.iter().flat_map(|resource| {
             resource.scopes.iter().flat_map(|scope| {
                 scope.metrics.iter().map(|metric| (&resource.resource, &scope.scope, metric))
@@ -117,7 +131,7 @@ impl Shape {
 
     /// A batch of this shape whose points are tagged with their slots: numbers in the
     /// value, others in the time. Stages that are blind to both carry the tags along.
-    pub(super) fn skeleton(&self) -> MetricBatch {
+    pub(crate) fn skeleton(&self) -> MetricBatch {
         let mut slot = 0_u32;
         self.build(|metric| {
             let mut tag = || {
@@ -127,7 +141,7 @@ impl Shape {
             let attributes = metric.attributes.iter();
             match &metric.header.data {
                 MetricData::Empty => MetricData::Empty,
-                MetricData::Gauge(_) | MetricData::Sum(_) => numbers(
+                MetricData::Gauge(_) | MetricData::Sum(_) => numbers_like(
                     &metric.header.data,
                     attributes
                         .map(|attributes| NumberPoint {
@@ -168,52 +182,70 @@ impl Shape {
         })
     }
 
-    /// The batch of this shape with these points, one for each slot.
-    pub(super) fn materialise(&self, points: &mut Vec<Point>) -> MetricBatch {
-        let mut points = points.drain(..);
+    /// The batch of this shape with these points. Takes histograms and exemplars out of the
+    /// columns.
+    pub(crate) fn materialise(&self, columns: &mut Columns) -> MetricBatch {
+        let mut slot = 0_u32;
+        let mut others = columns.others.drain(..).map(|(_, point)| point);
+        let mut exemplars = columns.exemplars.drain(..).peekable();
+        let numbers = &columns.numbers;
         self.build(|metric| {
-            let mut own = metric.attributes.iter().zip(points.by_ref().take(metric.attributes.len()));
+            let attributes = metric.attributes.iter();
             match &metric.header.data {
                 MetricData::Empty => MetricData::Empty,
                 MetricData::Gauge(_) | MetricData::Sum(_) => {
                     let mut list = Vec::with_capacity(metric.attributes.len());
-                    list.extend(own.filter_map(|(attributes, point)| match point {
-                        Point::Number(point) => Some(NumberPoint { attributes: attributes.clone(), ..point }),
-                        _ => None,
+                    list.extend(attributes.map(|attributes| {
+                        let Number { value, start_time_ns, time_ns, flags } = numbers[slot as usize];
+                        let exemplars = exemplars.next_if(|(of, _)| *of == slot);
+                        slot += 1;
+                        NumberPoint {
+                            attributes: attributes.clone(),
+                            start_time_ns,
+                            time_ns,
+                            value,
+                            flags,
+                            exemplars: exemplars.map(|(_, list)| list).unwrap_or_default(),
+                        }
                     }));
-                    numbers(&metric.header.data, list)
+                    numbers_like(&metric.header.data, list)
                 }
                 MetricData::Histogram(histogram) => {
-                    let points = own.filter_map(|(attributes, point)| match point {
-                        Point::Histogram(point) => {
-                            Some(HistogramPoint { attributes: attributes.clone(), ..*point })
-                        }
-                        _ => None,
-                    });
+                    slot += index(metric.attributes.len());
+                    let points =
+                        attributes.zip(others.by_ref()).filter_map(|(attributes, point)| match point {
+                            OtherPoint::Histogram(point) => {
+                                Some(HistogramPoint { attributes: attributes.clone(), ..*point })
+                            }
+                            _ => None,
+                        });
                     MetricData::Histogram(Histogram { points: points.collect(), ..*histogram })
                 }
                 MetricData::ExponentialHistogram(histogram) => {
-                    let points = own.filter_map(|(attributes, point)| match point {
-                        Point::Exponential(point) => {
-                            Some(ExponentialHistogramPoint { attributes: attributes.clone(), ..*point })
-                        }
-                        _ => None,
-                    });
+                    slot += index(metric.attributes.len());
+                    let points =
+                        attributes.zip(others.by_ref()).filter_map(|(attributes, point)| match point {
+                            OtherPoint::Exponential(point) => {
+                                Some(ExponentialHistogramPoint { attributes: attributes.clone(), ..*point })
+                            }
+                            _ => None,
+                        });
                     MetricData::ExponentialHistogram(ExponentialHistogram {
                         points: points.collect(),
                         ..*histogram
                     })
                 }
-                MetricData::Summary(_) => MetricData::Summary(
-                    own.by_ref()
-                        .filter_map(|(attributes, point)| match point {
-                            Point::Summary(point) => {
+                MetricData::Summary(_) => {
+                    slot += index(metric.attributes.len());
+                    let points =
+                        attributes.zip(others.by_ref()).filter_map(|(attributes, point)| match point {
+                            OtherPoint::Summary(point) => {
                                 Some(SummaryPoint { attributes: attributes.clone(), ..*point })
                             }
                             _ => None,
-                        })
-                        .collect(),
-                ),
+                        });
+                    MetricData::Summary(points.collect())
+                }
             }
         })
     }
@@ -241,86 +273,78 @@ impl Shape {
         batch
     }
 
-    /// Whether the batch has this very shape. Lists that are shared with it are compared
-    /// by their address. Lists found equal in another place are remembered, so that the
-    /// next comparison is quick.
-    pub(super) fn recognises(&mut self, batch: &MetricBatch) -> bool {
-        self.resources.len() == batch.resources.len()
-            && self.resources.iter_mut().zip(&batch.resources).all(|(known, resource)| {
-                same_resource(&mut known.resource, &resource.resource)
-                    && known.scopes.len() == resource.scopes.len()
-                    && known.scopes.iter_mut().zip(&resource.scopes).all(|(known, scope)| {
-                        same_scope(&mut known.scope, &scope.scope)
-                            && known.metrics.len() == scope.metrics.len()
-                            && known
-                                .metrics
-                                .iter_mut()
-                                .zip(&scope.metrics)
-                                .all(|(known, metric)| known.recognises(metric))
-                    })
-            })
-    }
-
-    /// Takes the points for which `is_live` is true out of a batch of this shape.
-    pub(super) fn extract(batch: MetricBatch, mut is_live: impl FnMut(usize) -> bool, out: &mut Vec<Point>) {
-        let mut slot = 0;
-        let mut live = || {
-            slot += 1;
-            is_live(slot - 1)
-        };
-        let scopes = batch.resources.into_iter().flat_map(|resource| resource.scopes);
-        for metric in scopes.flat_map(|scope| scope.metrics) {
-            match metric.data {
-                MetricData::Empty => {}
-                MetricData::Gauge(points) | MetricData::Sum(Sum { points, .. }) => {
-                    out.extend(points.into_iter().filter(|_| live()).map(|mut point| {
-                        point.attributes.clear();
-                        Point::Number(point)
-                    }));
-                }
-                MetricData::Histogram(Histogram { points, .. }) => {
-                    out.extend(points.into_iter().filter(|_| live()).map(|mut point| {
-                        point.attributes.clear();
-                        Point::Histogram(Box::new(point))
-                    }));
-                }
-                MetricData::ExponentialHistogram(ExponentialHistogram { points, .. }) => {
-                    out.extend(points.into_iter().filter(|_| live()).map(|mut point| {
-                        point.attributes.clear();
-                        Point::Exponential(Box::new(point))
-                    }));
-                }
-                MetricData::Summary(points) => {
-                    out.extend(points.into_iter().filter(|_| live()).map(|mut point| {
-                        point.attributes.clear();
-                        Point::Summary(Box::new(point))
-                    }));
-                }
-            }
+    /// How much the batch is like this shape. Lists that are shared with it are compared by
+    /// their address.
+    pub(crate) fn likeness(&self, batch: &MetricBatch) -> Likeness {
+        let mut comparison = Comparison { moved: false };
+        let is_like = all(&self.resources, &batch.resources, |known, resource| {
+            comparison.resource(&known.resource, &resource.resource)
+                && all(&known.scopes, &resource.scopes, |known, scope| {
+                    comparison.scope(&known.scope, &scope.scope)
+                        && all(&known.metrics, &scope.metrics, |known, metric| {
+                            comparison.metric(known, metric)
+                        })
+                })
+        });
+        match is_like {
+            false => Likeness::Other,
+            true if comparison.moved => Likeness::Equal,
+            true => Likeness::Same,
         }
     }
 }
 
-impl MetricShape {
-    fn recognises(&mut self, metric: &Metric) -> bool {
-        let Self { header, attributes } = self;
+/// Compares, and notes when something equal was found in another place.
+struct Comparison {
+    moved: bool,
+}
+
+impl Comparison {
+    fn metric(&mut self, known: &MetricShape, metric: &Metric) -> bool {
+        let MetricShape { header, attributes } = known;
         same_kind(&header.data, &metric.data)
-            && same_text(&mut header.name, &metric.name)
-            && same_text(&mut header.unit, &metric.unit)
-            && same_text(&mut header.description, &metric.description)
-            && same_attributes(&mut header.metadata, &metric.metadata)
+            && self.text(&header.name, &metric.name)
+            && self.text(&header.unit, &metric.unit)
+            && self.text(&header.description, &metric.description)
+            && self.attributes(&header.metadata, &metric.metadata)
             && with_points!(
                 &metric.data,
-                points => {
-                    points.len() == attributes.len()
-                        && attributes
-                            .iter_mut()
-                            .zip(points)
-                            .all(|(known, point)| same_attributes(known, &point.attributes))
-                },
+                points => all(attributes, points, |known, point| self.attributes(known, &point.attributes)),
                 empty => attributes.is_empty()
             )
     }
+
+    fn resource(&mut self, known: &Resource, other: &Resource) -> bool {
+        self.attributes(&known.attributes, &other.attributes)
+            && self.text(&known.schema_url, &other.schema_url)
+    }
+
+    fn scope(&mut self, known: &Scope, other: &Scope) -> bool {
+        self.text(&known.name, &other.name)
+            && self.text(&known.version, &other.version)
+            && self.attributes(&known.attributes, &other.attributes)
+            && self.text(&known.schema_url, &other.schema_url)
+    }
+
+    fn text(&mut self, known: &SharedStr, other: &SharedStr) -> bool {
+        if known.same(other) {
+            return true;
+        }
+        self.moved = true;
+        known.as_str() == other.as_str()
+    }
+
+    fn attributes(&mut self, known: &Attributes, other: &Attributes) -> bool {
+        if known.same(other) {
+            return true;
+        }
+        self.moved = true;
+        identical_lists(known, other)
+    }
+}
+
+fn all<A, B>(known: &[A], others: &[B], mut like: impl FnMut(&A, &B) -> bool) -> bool {
+    known.len() == others.len() && known.iter().zip(others).all(|(known, other)| like(known, other))
 }
 
 fn same_kind(a: &MetricData, b: &MetricData) -> bool {
@@ -334,68 +358,35 @@ fn same_kind(a: &MetricData, b: &MetricData) -> bool {
     }
 }
 
-fn same_resource(known: &mut Resource, other: &Resource) -> bool {
-    same_attributes(&mut known.attributes, &other.attributes)
-        && same_text(&mut known.schema_url, &other.schema_url)
-}
-
-fn same_scope(known: &mut Scope, other: &Scope) -> bool {
-    same_text(&mut known.name, &other.name)
-        && same_text(&mut known.version, &other.version)
-        && same_attributes(&mut known.attributes, &other.attributes)
-        && same_text(&mut known.schema_url, &other.schema_url)
-}
-
-fn same_text(known: &mut SharedStr, other: &SharedStr) -> bool {
-    if known.same(other) {
-        return true;
-    }
-    let is_equal = known.as_str() == other.as_str();
-    if is_equal {
-        known.clone_from(other);
-    }
-    is_equal
-}
-
-fn same_attributes(known: &mut Attributes, other: &Attributes) -> bool {
-    if known.same(other) {
-        return true;
-    }
-    let is_equal = identical_lists(known, other);
-    if is_equal {
-        known.clone_from(other);
-    }
-    is_equal
-}
-
 fn identical_lists(a: &Attributes, b: &Attributes) -> bool {
-    a.len() == b.len()
-        && a.iter().zip(b).all(|((a_key, a), (b_key, b))| a_key == b_key && identical_values(a, b))
+    all(a.as_slice(), b.as_slice(), |(a_key, a), (b_key, b)| a_key == b_key && identical_values(a, b))
 }
 
 /// Equal to the bit: the two zeros differ, and a NaN is itself.
 fn identical_values(a: &AttributeValue, b: &AttributeValue) -> bool {
     match (a, b) {
         (AttributeValue::Double(a), AttributeValue::Double(b)) => a.to_bits() == b.to_bits(),
-        (AttributeValue::Array(a), AttributeValue::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(&**b).all(|(a, b)| identical_values(a, b))
-        }
+        (AttributeValue::Array(a), AttributeValue::Array(b)) => all(a, b, identical_values),
         (AttributeValue::Map(a), AttributeValue::Map(b)) => identical_lists(a, b),
         _ => a == b,
     }
 }
 
 /// Numbers of the kind of `like`, a gauge or a sum.
-fn numbers(like: &MetricData, points: Vec<NumberPoint>) -> MetricData {
+fn numbers_like(like: &MetricData, points: Vec<NumberPoint>) -> MetricData {
     match like {
         MetricData::Sum(sum) => MetricData::Sum(Sum { points, ..*sum }),
         _ => MetricData::Gauge(points),
     }
 }
 
+fn index(count: usize) -> u32 {
+    u32::try_from(count).expect("slots are counted with 32 bits")
+}
+
 /// A slot that was written into a value, as an integer or as a float.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was a u32")]
-pub(super) fn number_tag(value: f64) -> u32 {
+pub(crate) fn number_tag(value: f64) -> u32 {
     value as u32
 }
 
