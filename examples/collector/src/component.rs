@@ -47,8 +47,11 @@ impl BuildContext {
         Self { authenticators, ..self.clone() }
     }
 
-    /// Whether a feature gate is on.
+    /// Whether a feature gate is on; it must be one of [`GATES`](crate::gates::GATES), and
+    /// one that has an effect.
     pub fn gate(&self, name: &str) -> bool {
+        let is_known = |gate: &crate::gates::Gate| gate.name == name && gate.has_effect;
+        debug_assert!(crate::gates::GATES.iter().any(is_known), "nobody can switch {name}");
         self.gates.contains(name)
     }
 }

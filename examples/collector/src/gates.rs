@@ -14,10 +14,17 @@ pub struct Gate {
     pub on: bool,
     /// What it does when it is on.
     pub about: &'static str,
+    /// Whether it switches anything here; naming one that does not is a warning.
+    pub has_effect: bool,
 }
 
 const fn gate(name: &'static str, on: bool, about: &'static str) -> Gate {
-    Gate { name, on, about }
+    Gate { name, on, about, has_effect: true }
+}
+
+/// A gate of upstream whose two sides are one here.
+const fn idle(name: &'static str, on: bool, about: &'static str) -> Gate {
+    Gate { name, on, about, has_effect: false }
 }
 
 /// Whether pipelines run compiled plans, or one processor after the other.
@@ -43,10 +50,10 @@ pub const GATES: &[Gate] = &[
         false,
         "remote write sends in parallel",
     ),
-    gate(
+    idle(
         "exporter.prometheusremotewritexporter.enableSendingRW2",
         false,
-        "remote write may send protocol 2.0; without effect, it always may",
+        "remote write may send protocol 2.0; here it always may",
     ),
     gate(
         "exporter.prometheusremotewritexporter.RetryOn429",
@@ -65,17 +72,31 @@ pub const GATES: &[Gate] = &[
         "labels may begin with an underscore",
     ),
     gate("processor.resourcedetection.propagateerrors", false, "a failing detector stops the start"),
-    gate("receiver.kubeletstats.cpuUsageScrapeBased", false, "CPU usage is computed from two scrapes"),
-    gate("receiver.prometheusreceiver.IgnoreScopeInfoMetric", true, "otel_scope_info is an ordinary metric"),
+    idle("receiver.kubeletstats.cpuUsageScrapeBased", false, "CPU usage is computed from two scrapes"),
+    gate(
+        "receiver.prometheusreceiver.EnableCreatedTimestampZeroIngestion",
+        false,
+        "start times are read while a scrape is parsed",
+    ),
+    idle(
+        "receiver.prometheusreceiver.IgnoreScopeInfoMetric",
+        true,
+        "otel_scope_info is an ordinary metric; here it always is",
+    ),
     gate(
         "receiver.prometheusreceiver.RemoveLegacyResourceAttributes",
-        false,
-        "old resource attributes of targets are left out",
+        true,
+        "net.host.name, net.host.port and http.scheme of targets are left out",
     ),
-    gate("receiver.prometheusreceiver.UseCreatedMetric", false, "start times come from _created series"),
+    idle(
+        "receiver.prometheusreceiver.UseCreatedMetric",
+        false,
+        "start times come from _created series; here they always do",
+    ),
 ];
 
-/// The gates that are on after `arguments`, each a list such as `a,-b,+c`.
+/// The gates that are on after `arguments`, each a list such as `a,-b,+c`. What is wrong with
+/// them goes to `problems`, also that one is set against its default and has no effect here.
 pub fn enabled(arguments: &[String], problems: &mut Problems) -> BTreeSet<String> {
     let mut on: BTreeSet<String> =
         GATES.iter().filter(|gate| gate.on).map(|gate| gate.name.to_owned()).collect();
@@ -89,11 +110,17 @@ pub fn enabled(arguments: &[String], problems: &mut Problems) -> BTreeSet<String
             Some(name) => (name, false),
             None => (word.strip_prefix('+').unwrap_or(word), true),
         };
-        if !GATES.iter().any(|gate| gate.name == name) {
+        let Some(gate) = GATES.iter().find(|gate| gate.name == name) else {
             let names: Vec<&str> = GATES.iter().map(|gate| gate.name).collect();
             let fix = suggest::fix(name, &names, "valid gates");
             problems.error(None, "", format!("no such feature gate {name:?}"), fix);
-        } else if wanted {
+            continue;
+        };
+        if !gate.has_effect && wanted != gate.on {
+            let message = format!("the feature gate {name:?} is accepted, but has no effect in otelpipe");
+            problems.warning(None, "", message, Some(gate.about.to_owned()));
+        }
+        if wanted {
             on.insert(name.to_owned());
         } else {
             on.remove(name);
@@ -134,6 +161,26 @@ mod tests {
         assert_eq!(
             problems.render(false),
             "error: no such feature gate \"metricgeneration.MatchAttributes\"\n  |\n  = help: did you mean `metricsgeneration.MatchAttributes`?\n"
+        );
+    }
+
+    #[test]
+    fn a_gate_without_effect_is_a_warning_when_it_is_set_against_its_default() {
+        let mut problems = Problems::new();
+        let idle = GATES.iter().filter(|gate| !gate.has_effect);
+        let arguments = idle.clone().map(|gate| format!("{}{}", if gate.on { '+' } else { '-' }, gate.name));
+        enabled(&arguments.collect::<Vec<_>>(), &mut problems);
+        assert!(problems.is_empty(), "{}", problems.render(false));
+        let arguments = idle.map(|gate| format!("{}{}", if gate.on { '-' } else { '+' }, gate.name));
+        enabled(&arguments.collect::<Vec<_>>(), &mut problems);
+        let named: Vec<&str> = problems
+            .iter()
+            .filter_map(|problem| problem.message.split('"').nth(1)?.rsplit('.').next())
+            .collect();
+        assert!(!problems.has_errors());
+        assert_eq!(
+            named,
+            ["enableSendingRW2", "cpuUsageScrapeBased", "IgnoreScopeInfoMetric", "UseCreatedMetric"]
         );
     }
 

@@ -378,6 +378,8 @@ fn options(keys: &ReceiverKeys, cx: &BuildContext) -> ScrapeOptions {
     options.scope_version = cx.version.into();
     options.trim_metric_suffixes = keys.trim_metric_suffixes;
     options.created_timestamps = cx.gate("receiver.prometheusreceiver.EnableCreatedTimestampZeroIngestion");
+    options.legacy_resource_attributes =
+        !cx.gate("receiver.prometheusreceiver.RemoveLegacyResourceAttributes");
     options.report_extra_scrape_metrics = keys.report_extra_scrape_metrics == Some(true);
     options
 }
@@ -391,4 +393,24 @@ fn seed(global: &GlobalConfig, cx: &BuildContext) -> u64 {
         .chain(labels)
         .flat_map(str::bytes)
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gates_of_upstream_change_what_scrapes_give() {
+        let options = |arguments: &str| {
+            let mut problems = Problems::new();
+            let gates = crate::gates::enabled(&[arguments.to_owned()], &mut problems);
+            assert!(problems.is_empty(), "{}", problems.render(false));
+            let cx = crate::commands::run::context(&crate::env::Env::default(), gates);
+            let options = super::options(&ReceiverKeys::default(), &cx);
+            (options.created_timestamps, options.legacy_resource_attributes)
+        };
+        assert_eq!(options(""), (false, false));
+        assert_eq!(options("receiver.prometheusreceiver.EnableCreatedTimestampZeroIngestion"), (true, false));
+        assert_eq!(options("-receiver.prometheusreceiver.RemoveLegacyResourceAttributes"), (false, true));
+    }
 }
