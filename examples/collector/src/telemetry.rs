@@ -10,7 +10,7 @@ use tracing::Level;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
-use crate::config::{Leniency, Node, Problems, decode};
+use crate::config::{Leniency, NO_EFFECT, NoEffect, Node, Problems, decode};
 use crate::env::Env;
 use crate::own_metrics::Naming;
 
@@ -53,9 +53,9 @@ struct Keys {
     logs: Logs,
     metrics: Metrics,
     #[serde(rename = "traces")]
-    _traces: Option<IgnoredAny>,
+    _traces: NoEffect,
     #[serde(rename = "resource")]
-    _resource: BTreeMap<String, IgnoredAny>,
+    _resource: NoEffect<BTreeMap<String, IgnoredAny>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -65,16 +65,19 @@ struct Logs {
     encoding: LogEncoding,
     output_paths: Vec<String>,
     error_output_paths: Vec<String>,
-    initial_fields: BTreeMap<String, IgnoredAny>,
+    #[serde(rename = "initial_fields")]
+    _initial_fields: NoEffect<BTreeMap<String, IgnoredAny>>,
     #[serde(rename = "development")]
-    _development: bool,
+    _development: NoEffect<bool>,
+    #[serde(rename = "sampling")]
+    _sampling: NoEffect,
+    #[serde(rename = "processors")]
+    _processors: NoEffect<Vec<IgnoredAny>>,
+    // lines here have neither caller nor stack nor resource, as these ask for
     #[serde(rename = "disable_caller")]
     _disable_caller: bool,
     #[serde(rename = "disable_stacktrace")]
     _disable_stacktrace: bool,
-    #[serde(rename = "sampling")]
-    _sampling: Option<IgnoredAny>,
-    processors: Vec<IgnoredAny>,
     #[serde(rename = "disable_zap_resource")]
     _disable_zap_resource: bool,
 }
@@ -86,12 +89,12 @@ impl Default for Logs {
             encoding: LogEncoding::Console,
             output_paths: Vec::new(),
             error_output_paths: Vec::new(),
-            initial_fields: BTreeMap::new(),
-            _development: false,
+            _initial_fields: NoEffect::default(),
+            _development: NoEffect::default(),
+            _sampling: NoEffect::default(),
+            _processors: NoEffect::default(),
             _disable_caller: false,
             _disable_stacktrace: false,
-            _sampling: None,
-            processors: Vec::new(),
             _disable_zap_resource: false,
         }
     }
@@ -104,7 +107,7 @@ struct Metrics {
     address: Option<String>,
     readers: Option<Vec<Reader>>,
     #[serde(rename = "views")]
-    _views: Vec<IgnoredAny>,
+    _views: NoEffect<Vec<IgnoredAny>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
@@ -204,19 +207,8 @@ impl Telemetry {
                 }
             }
         }
-        for (path, set) in [
-            ("logs::processors", !keys.logs.processors.is_empty()),
-            ("logs::initial_fields", !keys.logs.initial_fields.is_empty()),
-            ("logs::error_output_paths", keys.logs.error_output_paths.iter().any(|path| path != "stderr")),
-        ] {
-            if set {
-                problems.warning_at(
-                    node,
-                    path,
-                    "this setting is accepted, but has no effect in otelpipe",
-                    None,
-                );
-            }
+        if keys.logs.error_output_paths.iter().any(|path| path != "stderr") {
+            problems.warning_at(node, "logs::error_output_paths", NO_EFFECT, None);
         }
         telemetry.metrics = keys.metrics.readers(node, problems);
         telemetry

@@ -14,6 +14,7 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
+use super::no_effect;
 use super::node::{Key, Node, Value};
 use super::problem::Problems;
 use super::suggest;
@@ -386,13 +387,17 @@ impl<'n> Deserializer<'n> for Reader<'n, '_, '_> {
 
     fn deserialize_newtype_struct<V: Visitor<'n>>(
         self,
-        _: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Fault> {
         // errors of a newtype's own conversion come out of the visitor, without a place
         let (node, path, place, in_option, state) =
             (self.node, self.path.clone(), self.place, self.in_option, self.state);
-        Self::settle(node, &path, place, in_option, state, visitor.visit_newtype_struct(self))
+        let result = Self::settle(node, &path, place, in_option, state, visitor.visit_newtype_struct(self));
+        if name == no_effect::TYPE_NAME && result.is_ok() && !node.is_zero() {
+            state.problems.borrow_mut().warning(Some(&node.span), &path, no_effect::NO_EFFECT, None);
+        }
+        result
     }
 
     fn deserialize_seq<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Fault> {

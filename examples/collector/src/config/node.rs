@@ -114,6 +114,19 @@ impl Node {
         }
     }
 
+    /// Whether the value is the zero value of its type: nothing, `false`, `0` or empty.
+    pub fn is_zero(&self) -> bool {
+        match &self.value {
+            Value::Null => true,
+            Value::Bool(value) => !value,
+            Value::Int(value) => *value == 0,
+            Value::Float(value) => *value == 0.0,
+            Value::String(text) => text.is_empty(),
+            Value::List(items) => items.is_empty(),
+            Value::Map(entries) => entries.is_empty(),
+        }
+    }
+
     /// Whether there is no value.
     pub fn is_null(&self) -> bool {
         matches!(self.value, Value::Null)

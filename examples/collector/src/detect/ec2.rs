@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::{DetectError, Finding, Known, Surroundings, Switches, ec2_api};
 use crate::aws::imds::{Imds, ImdsError};
-use crate::config::GoDuration;
+use crate::config::{GoDuration, NoEffect};
 
 /// The settings of the detector `ec2`, as users write them.
 #[derive(Clone, Debug, Deserialize)]
@@ -17,9 +17,9 @@ pub struct Keys {
     pub tags: Vec<String>,
     /// How often the metadata service is asked in all. Default: 3.
     pub max_attempts: u32,
-    /// Longest wait between two questions. Ours follow each other at once, so any limit holds.
+    /// Longest wait between two questions; ours follow each other at once.
     #[serde(rename = "max_backoff")]
-    pub _max_backoff: Option<GoDuration>,
+    pub _max_backoff: NoEffect<GoDuration>,
     /// A missing metadata service is an error. Default: false.
     pub fail_on_missing_metadata: bool,
     /// Tags come from the metadata service, not from the API of EC2. Default: false.
@@ -33,7 +33,7 @@ impl Default for Keys {
         Self {
             tags: Vec::new(),
             max_attempts: 3,
-            _max_backoff: None,
+            _max_backoff: NoEffect::default(),
             fail_on_missing_metadata: false,
             tags_from_imds: false,
             resource_attributes: Switches::default(),

@@ -13,10 +13,10 @@ use serde::de::IgnoredAny;
 
 use crate::authenticator::Authenticator;
 use crate::component::BuildContext;
-use crate::config::{GoDuration, Node, Problems, Secret};
-use crate::http_client::{HttpClient, HttpError, HttpOptions, Proxy, TlsOptions, TlsVersion};
+use crate::config::{GoDuration, NoEffect, Node, Problems, Secret};
+use crate::http_client::{Http2Pings, HttpClient, HttpError, HttpOptions, Proxy, TlsOptions, TlsVersion};
 
-/// The keys as users write them. Those with an underscore are accepted without effect.
+/// The keys as users write them.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct HttpSettings {
@@ -36,26 +36,26 @@ pub(super) struct HttpSettings {
     idle_conn_timeout: Option<GoDuration>,
     /// How many idle connections are kept. Default 2.
     max_idle_conns_per_host: Option<u32>,
+    /// How many idle connections are kept in all, which is for one host here. 0 is no limit.
+    max_idle_conns: i64,
+    /// Each request has a connection of its own. Default: false.
+    disable_keep_alives: bool,
     #[serde(rename = "compression_params")]
-    _compression_params: Option<IgnoredAny>,
+    _compression_params: NoEffect,
     #[serde(rename = "read_buffer_size")]
-    _read_buffer_size: i64,
+    _read_buffer_size: NoEffect<i64>,
     #[serde(rename = "write_buffer_size")]
-    _write_buffer_size: i64,
-    #[serde(rename = "max_idle_conns")]
-    _max_idle_conns: i64,
+    _write_buffer_size: NoEffect<i64>,
     #[serde(rename = "max_conns_per_host")]
-    _max_conns_per_host: i64,
-    #[serde(rename = "disable_keep_alives")]
-    _disable_keep_alives: bool,
+    _max_conns_per_host: NoEffect<i64>,
     #[serde(rename = "force_attempt_http2")]
-    _force_attempt_http2: bool,
+    _force_attempt_http2: NoEffect<bool>,
     #[serde(rename = "http2_read_idle_timeout")]
-    _http2_read_idle_timeout: GoDuration,
+    _http2_read_idle_timeout: NoEffect<GoDuration>,
     #[serde(rename = "http2_ping_timeout")]
-    _http2_ping_timeout: GoDuration,
+    _http2_ping_timeout: NoEffect<GoDuration>,
     #[serde(rename = "cookies")]
-    _cookies: Option<IgnoredAny>,
+    _cookies: NoEffect,
     middlewares: Vec<IgnoredAny>,
 }
 
@@ -82,11 +82,11 @@ struct TlsSettings {
     /// For gRPC only: no TLS.
     insecure: bool,
     #[serde(rename = "reload_interval")]
-    _reload_interval: GoDuration,
+    _reload_interval: NoEffect<GoDuration>,
     #[serde(rename = "cipher_suites")]
-    _cipher_suites: Vec<String>,
+    _cipher_suites: NoEffect<Vec<String>>,
     #[serde(rename = "curve_preferences")]
-    _curve_preferences: Vec<String>,
+    _curve_preferences: NoEffect<Vec<String>>,
 }
 
 impl HttpSettings {
@@ -162,6 +162,7 @@ impl HttpSettings {
     pub(super) fn grpc_client(
         &self,
         is_plain: bool,
+        pings: Option<Http2Pings>,
         node: &Node,
         cx: &BuildContext,
         problems: &mut Problems,
@@ -169,6 +170,7 @@ impl HttpSettings {
         self.client_with(node, problems, || {
             let mut options = self.options(1, cx)?;
             options.http2_only = true;
+            options.http2_pings = pings;
             if is_plain {
                 // A proxy that is not asked for a tunnel speaks HTTP/1.1.
                 options.proxy = Proxy::default();
@@ -207,6 +209,12 @@ impl HttpSettings {
         }
         if let Some(idle) = self.max_idle_conns_per_host {
             options.max_idle_per_host = usize::try_from(idle).unwrap_or(max_idle).max(1);
+        }
+        if let Some(idle) = usize::try_from(self.max_idle_conns).ok().filter(|idle| *idle > 0) {
+            options.max_idle_per_host = options.max_idle_per_host.min(idle);
+        }
+        if self.disable_keep_alives {
+            options.max_idle_per_host = 0;
         }
         Ok(options)
     }
@@ -252,4 +260,29 @@ impl HttpSettings {
 pub(super) fn absolute_url(text: &str) -> Option<Uri> {
     let url: Uri = text.parse().ok()?;
     (url.scheme().is_some() && url.host().is_some_and(|host| !host.is_empty())).then_some(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Leniency, decode, yaml};
+
+    #[test]
+    fn idle_connections_are_kept_as_all_three_keys_say() {
+        #[track_caller]
+        fn check(text: &str, kept: usize) {
+            let mut problems = Problems::new();
+            let node = yaml::parse(text, &Arc::from("c.yaml"), &mut problems).expect("valid YAML");
+            let settings: HttpSettings =
+                decode(&node, "", Leniency::Strict, &mut problems).expect("valid settings");
+            let cx = crate::commands::run::context(&crate::env::Env::default(), crate::gates::defaults());
+            let options = settings.options(5, &cx).expect("valid settings");
+            assert_eq!((options.max_idle_per_host, problems.render(false)), (kept, String::new()), "{text}");
+        }
+        check("", 5);
+        check("max_idle_conns_per_host: 7", 7);
+        check("{max_idle_conns_per_host: 7, max_idle_conns: 3}", 3);
+        check("{max_idle_conns: 100}", 5);
+        check("{max_idle_conns_per_host: 7, disable_keep_alives: true}", 0);
+    }
 }

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::retry::RetryRules;
 use crate::component::ComponentError;
-use crate::config::{Node, Problems};
+use crate::config::{NO_EFFECT, NoEffect, Node, Problems};
 use crate::own_metrics::OwnMetrics;
 
 /// `sending_queue`, as users write it.
@@ -37,7 +37,7 @@ pub(super) struct QueueSettings {
     storage: Option<IgnoredAny>,
     batch: Option<IgnoredAny>,
     #[serde(rename = "wait_for_result")]
-    _wait_for_result: bool,
+    _wait_for_result: NoEffect<bool>,
 }
 
 impl Default for QueueSettings {
@@ -51,7 +51,7 @@ impl Default for QueueSettings {
             sizer: None,
             storage: None,
             batch: None,
-            _wait_for_result: false,
+            _wait_for_result: NoEffect::default(),
         }
     }
 }
@@ -87,8 +87,8 @@ impl QueueSettings {
             problems.warning_at(node, &path("storage"), message, None);
         }
         if self.batch.is_some() {
-            let message = "this setting is accepted, but has no effect: use the `batch` processor";
-            problems.warning_at(node, &path("batch"), message, None);
+            let fix = "use the processor `batch`";
+            problems.warning_at(node, &path("batch"), NO_EFFECT, Some(fix.into()));
         }
         QueueRules {
             size: if self.enabled { number(self.queue_size) } else { 0 },

@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::component::{BuildContext, ComponentError, Extension};
-use crate::config::{Component, GoDuration, Leniency, Problems, decode};
+use crate::config::{Component, GoDuration, Leniency, NoEffect, Problems, decode};
 use crate::pages;
 
 /// What the extension answers, and where.
@@ -42,31 +42,32 @@ struct Keys {
     _check_collector_pipeline: Option<CheckPipeline>,
     tls: Option<IgnoredAny>,
     auth: Option<IgnoredAny>,
-    cors: Option<IgnoredAny>,
     transport: Option<String>,
     use_v2: Option<bool>,
     http: Option<IgnoredAny>,
     grpc: Option<IgnoredAny>,
+    #[serde(rename = "cors")]
+    _cors: NoEffect,
     #[serde(rename = "component_health")]
-    _component_health: Option<IgnoredAny>,
+    _component_health: NoEffect,
     #[serde(rename = "max_request_body_size")]
-    _max_request_body_size: Option<u64>,
+    _max_request_body_size: NoEffect<u64>,
     #[serde(rename = "include_metadata")]
-    _include_metadata: Option<bool>,
+    _include_metadata: NoEffect<bool>,
     #[serde(rename = "response_headers")]
-    _response_headers: Option<IgnoredAny>,
+    _response_headers: NoEffect,
     #[serde(rename = "compression_algorithms")]
-    _compression_algorithms: Option<IgnoredAny>,
+    _compression_algorithms: NoEffect,
     #[serde(rename = "read_timeout")]
-    _read_timeout: Option<GoDuration>,
+    _read_timeout: NoEffect<GoDuration>,
     #[serde(rename = "read_header_timeout")]
-    _read_header_timeout: Option<GoDuration>,
+    _read_header_timeout: NoEffect<GoDuration>,
     #[serde(rename = "write_timeout")]
-    _write_timeout: Option<GoDuration>,
+    _write_timeout: NoEffect<GoDuration>,
     #[serde(rename = "idle_timeout")]
-    _idle_timeout: Option<GoDuration>,
+    _idle_timeout: NoEffect<GoDuration>,
     #[serde(rename = "keep_alives_enabled")]
-    _keep_alives_enabled: Option<bool>,
+    _keep_alives_enabled: NoEffect<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -76,7 +77,7 @@ struct ResponseBody {
     unhealthy: Option<String>,
 }
 
-/// Has had no effect for long.
+/// Has had no effect for long, upstream as well: nobody who wrote it misses anything.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct CheckPipeline {
@@ -194,14 +195,6 @@ impl HealthCheck {
             if refused {
                 problems.error_at(node, key, message, Some(format!("take `{key}` out")));
             }
-        }
-        if keys.cors.is_some() {
-            problems.warning_at(
-                node,
-                "cors",
-                "this setting is accepted, but has no effect in otelpipe",
-                None,
-            );
         }
         Some(config)
     }

@@ -45,6 +45,19 @@ pub struct HttpOptions {
     pub http2: bool,
     /// Whether only HTTP/2 is spoken, also without TLS, as gRPC wants it. Default: false.
     pub http2_only: bool,
+    /// How a dead connection of HTTP/2 is noticed. Default: when an answer stays away.
+    pub http2_pings: Option<Http2Pings>,
+}
+
+/// Pings on a connection of HTTP/2, to notice that the other end is gone.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Http2Pings {
+    /// From one to the next.
+    pub interval: Duration,
+    /// How long an answer may take before the connection is closed.
+    pub timeout: Duration,
+    /// Also while no request is under way.
+    pub while_idle: bool,
 }
 
 impl Default for HttpOptions {
@@ -57,6 +70,7 @@ impl Default for HttpOptions {
             idle_timeout: Duration::from_secs(90),
             http2: false,
             http2_only: false,
+            http2_pings: None,
         }
     }
 }
@@ -98,13 +112,20 @@ impl HttpClient {
         } else {
             builder.enable_http1().wrap_connector(connector)
         };
-        let client = Client::builder(TokioExecutor::new())
+        let mut client = Client::builder(TokioExecutor::new());
+        client
             .pool_max_idle_per_host(options.max_idle_per_host)
             .pool_idle_timeout(options.idle_timeout)
             .pool_timer(TokioTimer::new())
-            .http2_only(options.http2_only)
-            .build(connector);
-        Ok(Self { client, proxy: options.proxy.clone() })
+            .http2_only(options.http2_only);
+        if let Some(Http2Pings { interval, timeout, while_idle }) = options.http2_pings {
+            client
+                .timer(TokioTimer::new())
+                .http2_keep_alive_interval(interval)
+                .http2_keep_alive_timeout(timeout)
+                .http2_keep_alive_while_idle(while_idle);
+        }
+        Ok(Self { client: client.build(connector), proxy: options.proxy.clone() })
     }
 
     /// Sends a request and returns when the head of the answer is there; its body is
@@ -161,5 +182,24 @@ impl HttpClient {
 impl fmt::Debug for HttpClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpClient").field("proxy", &self.proxy).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_unanswered_ping_ends_a_request_before_its_time() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", silent.local_addr().unwrap());
+        let short = Duration::from_millis(1);
+        let pings = Http2Pings { interval: short, timeout: short, while_idle: false };
+        let options = HttpOptions { http2_only: true, http2_pings: Some(pings), ..HttpOptions::default() };
+        let client = HttpClient::new(&options).unwrap();
+        let limits = Limits { timeout: Duration::from_secs(3_600), max_body: 1 };
+        let request = Request::get(url).body(Bytes::new()).unwrap();
+        let failure = client.fetch(request, limits).await.unwrap_err().to_string();
+        assert!(failure.contains("keep-alive timed out"), "{failure}");
     }
 }

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::component::{BuildContext, ComponentError, Processor};
-use crate::config::{ComponentId, GoDuration, Leniency, Node, Problems, decode, suggest};
+use crate::config::{ComponentId, GoDuration, Leniency, NO_EFFECT, Node, Problems, decode, suggest};
 use crate::detect::{
     Detector, Finding, Known, Surroundings, Switches, detect_all, ec2, ecs, eks, merge, system,
 };
@@ -73,8 +73,7 @@ pub fn build(
     let (others, own) = node.split(&[CLIENT_KEYS, ELSEWHERE, &["env"]].concat());
     let config = decode::<Config>(&own, &format!("processors::{id}"), Leniency::Strict, problems)?;
     for (key, _) in others.entries().iter().filter(|(key, _)| CLIENT_KEYS.contains(&key.text.as_str())) {
-        let message =
-            "this setting is accepted, but has no effect in otelpipe: metadata services are asked directly";
+        let message = format!("{NO_EFFECT}: metadata services are asked directly");
         problems.warning_at(node, &key.text, message, None);
     }
     let timeout = match *config.timeout {

@@ -44,12 +44,15 @@ pub(crate) struct ServerOptions {
     pub(crate) header_timeout: Duration,
     /// Requests of one connection at once, where HTTP/2 is spoken.
     pub(crate) max_streams: Option<u32>,
+    /// Whether a connection of HTTP/1.1 is kept for the next request.
+    pub(crate) keep_alive: bool,
 }
 
 impl ServerOptions {
     /// The usual limits, without TLS.
     pub(crate) fn new(protocol: Protocol) -> Self {
-        Self { protocol, tls: None, header_timeout: Duration::from_secs(60), max_streams: None }
+        let header_timeout = Duration::from_secs(60);
+        Self { protocol, tls: None, header_timeout, max_streams: None, keep_alive: true }
     }
 }
 
@@ -142,6 +145,7 @@ async fn connection<T, S, F, B>(
     } else {
         let mut builder = hyper::server::conn::http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(options.header_timeout);
+        builder.keep_alive(options.keep_alive);
         run!(builder.serve_connection(TokioIo::new(stream), service));
     }
 }

@@ -11,10 +11,10 @@ use rustls::{RootCertStore, ServerConfig};
 use serde::Deserialize;
 
 use super::Protocol;
-use crate::config::{GoDuration, Secret};
+use crate::config::{GoDuration, NoEffect, Secret};
 use crate::http_client::{HttpError, TlsVersion, tls as tls_parts};
 
-/// The keys as users write them. Those with an underscore are accepted without effect.
+/// The keys as users write them.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct TlsServerSettings {
@@ -26,19 +26,19 @@ pub(crate) struct TlsServerSettings {
     min_version: String,
     max_version: String,
     #[serde(rename = "client_ca_file_reload")]
-    _client_ca_file_reload: bool,
+    _client_ca_file_reload: NoEffect<bool>,
     #[serde(rename = "ca_file")]
-    _ca_file: Option<PathBuf>,
+    _ca_file: NoEffect<PathBuf>,
     #[serde(rename = "ca_pem")]
-    _ca_pem: Option<Secret>,
+    _ca_pem: NoEffect<Secret>,
     #[serde(rename = "include_system_ca_certs_pool")]
-    _include_system_ca_certs_pool: bool,
+    _include_system_ca_certs_pool: NoEffect<bool>,
     #[serde(rename = "cipher_suites")]
-    _cipher_suites: Vec<String>,
+    _cipher_suites: NoEffect<Vec<String>>,
     #[serde(rename = "curve_preferences")]
-    _curve_preferences: Vec<String>,
+    _curve_preferences: NoEffect<Vec<String>>,
     #[serde(rename = "reload_interval")]
-    _reload_interval: GoDuration,
+    _reload_interval: NoEffect<GoDuration>,
 }
 
 impl TlsServerSettings {

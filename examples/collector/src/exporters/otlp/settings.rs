@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use ::http::{HeaderValue, Uri};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use super::super::http_settings::{HttpSettings, absolute_url};
 use super::super::queue::{Ledger, QueueSettings};
@@ -13,7 +12,8 @@ use super::super::retry::{RetryRules, RetrySettings};
 use super::{Form, GrpcSender, HttpSender, OtlpExporter, Sender};
 use crate::component::BuildContext;
 use crate::compression::Encoding;
-use crate::config::{ComponentId, Leniency, Node, Problems, Value, decode, suggest};
+use crate::config::{ComponentId, GoDuration, Leniency, NoEffect, Node, Problems, Value, decode, suggest};
+use crate::http_client::Http2Pings;
 use crate::otlp::EXPORT_METRICS;
 
 /// Keys of both exporters besides those of the client.
@@ -22,11 +22,12 @@ use crate::otlp::EXPORT_METRICS;
 struct OwnKeys {
     retry_on_failure: RetrySettings,
     sending_queue: QueueSettings,
-    /// Long gone; accepted.
+    /// Long gone upstream.
     #[serde(rename = "batcher")]
-    _batcher: Option<IgnoredAny>,
+    _batcher: NoEffect,
     // of otlp_http
     metrics_endpoint: String,
+    // of pipelines that are left out with a warning of their own
     #[serde(rename = "traces_endpoint")]
     _traces_endpoint: String,
     #[serde(rename = "logs_endpoint")]
@@ -35,15 +36,48 @@ struct OwnKeys {
     _profiles_endpoint: String,
     encoding: Option<String>,
     // of otlp_grpc
+    keepalive: Option<KeepAlive>,
     #[serde(rename = "balancer_name")]
-    _balancer_name: String,
-    #[serde(rename = "keepalive")]
-    _keepalive: Option<IgnoredAny>,
+    _balancer_name: NoEffect<String>,
     #[serde(rename = "wait_for_ready")]
-    _wait_for_ready: bool,
+    _wait_for_ready: NoEffect<bool>,
     #[serde(rename = "authority")]
-    _authority: String,
+    _authority: NoEffect<String>,
 }
+
+/// `keepalive`, as users write it.
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct KeepAlive {
+    /// Between pings, at least 10 s; 0 is none. Default: 10 s.
+    time: GoDuration,
+    /// For the answer to a ping. Default: 10 s.
+    timeout: GoDuration,
+    /// Also while nothing is sent. Default: false.
+    permit_without_stream: bool,
+}
+
+impl Default for KeepAlive {
+    fn default() -> Self {
+        let (time, timeout) = (GoDuration::new(MIN_PING_INTERVAL), GoDuration::new(MIN_PING_INTERVAL));
+        Self { time, timeout, permit_without_stream: false }
+    }
+}
+
+impl KeepAlive {
+    /// Source: `config/configgrpc` and grpc-go, which pings every 10 s at most.
+    pub(super) fn pings(&self) -> Option<Http2Pings> {
+        let timeout = if self.timeout.is_zero() { PING_TIMEOUT } else { *self.timeout };
+        (!self.time.is_zero()).then(|| Http2Pings {
+            interval: MIN_PING_INTERVAL.max(*self.time),
+            timeout,
+            while_idle: self.permit_without_stream,
+        })
+    }
+}
+
+const MIN_PING_INTERVAL: Duration = Duration::from_secs(10);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 const COMMON_KEYS: [&str; 3] = ["retry_on_failure", "sending_queue", "batcher"];
 const HTTP_KEYS: [&str; 5] =
@@ -163,7 +197,8 @@ pub(super) fn read_grpc(
     let queue = own.sending_queue.rules(node, problems);
     let retries = retries(&own.retry_on_failure, node, problems);
     let is_plain = url.as_ref().is_some_and(|url| url.scheme_str() == Some("http"));
-    let client = http.grpc_client(is_plain, node, cx, problems);
+    let pings = own.keepalive.as_ref().and_then(KeepAlive::pings);
+    let client = http.grpc_client(is_plain, pings, node, cx, problems);
     let reserved = ["content-type", "te", "grpc-timeout", "grpc-encoding", "user-agent"];
     let headers = http.headers(&reserved, node, problems);
     let ledger = Ledger { id: id.to_string(), metrics: Arc::clone(&cx.metrics) };

@@ -395,4 +395,36 @@ fn problems_point_to_their_place() {
          compression, endpoint, headers, keepalive, middlewares, read_buffer_size, retry_on_failure, sending_queue, \
          timeout, tls, wait_for_ready, write_buffer_size)\n",
     );
+    check(
+        grpc,
+        "{endpoint: 'h:1', authority: x, tls: {reload_interval: 1m}, keepalive: {time: 5s}, wait_for_ready: false}",
+        "1:56 exporters::otlp::tls::reload_interval: this setting is accepted, but has no effect in otelpipe\n\
+         1:30 exporters::otlp::authority: this setting is accepted, but has no effect in otelpipe\n",
+    );
+    check(
+        grpc,
+        "{endpoint: 'h:1', keepalive: {tme: 5s}}",
+        "1:31 exporters::otlp::keepalive: unknown key `tme` (did you mean `time`?)\n",
+    );
+}
+
+#[test]
+fn grpc_pings_no_more_often_than_every_ten_seconds() {
+    #[track_caller]
+    fn check(text: &str, pings: Option<(u64, u64, bool)>) {
+        let mut problems = Problems::new();
+        let node = yaml::parse(text, &Arc::from("c.yaml"), &mut problems).unwrap();
+        let settings: settings::KeepAlive =
+            crate::config::decode(&node, "", crate::config::Leniency::Strict, &mut problems).unwrap();
+        let found = settings.pings();
+        assert_eq!(
+            found.map(|found| (found.interval.as_secs(), found.timeout.as_secs(), found.while_idle)),
+            pings,
+            "{text}"
+        );
+    }
+    check("", Some((10, 10, false)));
+    check("{time: 1s, timeout: 3s, permit_without_stream: true}", Some((10, 3, true)));
+    check("{time: 1m, timeout: 0s}", Some((60, 20, false)));
+    check("{time: 0s, permit_without_stream: true}", None);
 }

@@ -30,7 +30,7 @@ use crate::compression::Encoding;
 use crate::config::{ComponentId, Node, Problems};
 use crate::own_metrics::OwnMetrics;
 use crate::pages;
-use crate::server::{Protocol, ServerOptions, serve};
+use crate::server::{ServerOptions, serve};
 
 use accept::Format;
 use settings::Settings;
@@ -69,7 +69,6 @@ struct Answers {
 
 impl PrometheusExporter {
     fn new(id: &ComponentId, settings: Settings, cx: &BuildContext) -> Self {
-        let options = ServerOptions { tls: settings.tls, ..ServerOptions::new(Protocol::Http) };
         let answers = Answers {
             store: Mutex::new(settings.store),
             with_openmetrics: settings.with_openmetrics,
@@ -78,7 +77,7 @@ impl PrometheusExporter {
         Self {
             id: id.to_string(),
             endpoint: settings.endpoint,
-            options,
+            options: settings.server,
             answers: Arc::new(answers),
             metrics: Arc::clone(&cx.metrics),
             said: std::collections::BTreeSet::new(),

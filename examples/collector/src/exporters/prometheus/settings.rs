@@ -1,7 +1,6 @@
 //! What a user writes under `prometheus:` of the exporters.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -9,17 +8,15 @@ use otelpipe_prom::normalize::{MetricNamer, TranslationStrategy};
 use otelpipe_prom::remote_write::{
     Message, RemoteWriteConfig, RemoteWriteOptions, ResourceToTelemetryConfig, Translator,
 };
-use rustls::ServerConfig;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::store::Store;
 use crate::component::BuildContext;
-use crate::config::{ComponentId, GoDuration, Leniency, Node, Problems, Secret, decode};
-use crate::server::Protocol;
+use crate::config::{ComponentId, GoDuration, Leniency, NoEffect, Node, Problems, Secret, decode};
 use crate::server::tls::TlsServerSettings;
+use crate::server::{Protocol, ServerOptions};
 
-/// Keys with an underscore are accepted without effect.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Keys {
@@ -37,31 +34,32 @@ struct Keys {
     tls: Option<TlsServerSettings>,
     transport: Option<String>,
     auth: Option<IgnoredAny>,
-    cors: Option<IgnoredAny>,
     middlewares: Vec<IgnoredAny>,
+    /// Default: 60 s.
+    read_header_timeout: GoDuration,
+    keep_alives_enabled: Option<bool>,
+    #[serde(rename = "cors")]
+    _cors: NoEffect,
     #[serde(rename = "max_request_body_size")]
-    _max_request_body_size: i64,
+    _max_request_body_size: NoEffect<i64>,
     #[serde(rename = "include_metadata")]
-    _include_metadata: bool,
+    _include_metadata: NoEffect<bool>,
     #[serde(rename = "compression_algorithms")]
-    _compression_algorithms: Option<IgnoredAny>,
+    _compression_algorithms: NoEffect,
     #[serde(rename = "read_timeout")]
-    _read_timeout: GoDuration,
-    #[serde(rename = "read_header_timeout")]
-    _read_header_timeout: GoDuration,
+    _read_timeout: NoEffect<GoDuration>,
     #[serde(rename = "write_timeout")]
-    _write_timeout: GoDuration,
+    _write_timeout: NoEffect<GoDuration>,
     #[serde(rename = "idle_timeout")]
-    _idle_timeout: GoDuration,
-    #[serde(rename = "keep_alives_enabled")]
-    _keep_alives_enabled: Option<bool>,
+    _idle_timeout: NoEffect<GoDuration>,
 }
 
 /// The exporter's settings, found good.
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) endpoint: String,
-    pub(super) tls: Option<Arc<ServerConfig>>,
+    /// How the page is served.
+    pub(super) server: ServerOptions,
     pub(super) with_openmetrics: bool,
     /// Headers of every answer.
     pub(super) headers: HeaderMap,
@@ -146,10 +144,11 @@ impl Settings {
                 None
             }
         };
-        if keys.cors.is_some() {
-            let message = "this setting is accepted, but has no effect in otelpipe";
-            problems.warning_at(node, "cors", message, None);
+        let mut server = ServerOptions { tls, ..ServerOptions::new(Protocol::Http) };
+        if !keys.read_header_timeout.is_zero() {
+            server.header_timeout = *keys.read_header_timeout;
         }
+        server.keep_alive = keys.keep_alives_enabled.unwrap_or(true);
         let expiration = keys.metric_expiration.map_or(Duration::from_secs(300), |given| *given);
         let store = Store::new(
             MetricNamer::new(strategy, &keys.namespace),
@@ -159,7 +158,7 @@ impl Settings {
         );
         is_good.then_some(Self {
             endpoint: keys.endpoint,
-            tls,
+            server,
             with_openmetrics: keys.enable_open_metrics,
             headers,
             store,

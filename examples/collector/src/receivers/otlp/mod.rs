@@ -99,6 +99,7 @@ impl Listening {
             let options = ServerOptions {
                 tls: settings.tls.clone(),
                 header_timeout: settings.header_timeout,
+                keep_alive: settings.keep_alive,
                 ..ServerOptions::new(Protocol::Http)
             };
             let service = http::service(settings, intake.clone());

@@ -10,11 +10,10 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::component::BuildContext;
-use crate::config::{ComponentId, GoDuration, Leniency, Node, Problems, Secret, decode};
+use crate::config::{ComponentId, GoDuration, Leniency, NoEffect, Node, Problems, Secret, decode};
 use crate::server::Protocol;
 use crate::server::tls::TlsServerSettings;
 
-/// Keys with an underscore are accepted without effect.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Keys {
@@ -39,13 +38,13 @@ struct GrpcKeys {
     auth: Option<IgnoredAny>,
     middlewares: Vec<IgnoredAny>,
     #[serde(rename = "keepalive")]
-    _keepalive: Option<IgnoredAny>,
+    _keepalive: NoEffect,
     #[serde(rename = "include_metadata")]
-    _include_metadata: bool,
+    _include_metadata: NoEffect<bool>,
     #[serde(rename = "read_buffer_size")]
-    _read_buffer_size: i64,
+    _read_buffer_size: NoEffect<i64>,
     #[serde(rename = "write_buffer_size")]
-    _write_buffer_size: i64,
+    _write_buffer_size: NoEffect<i64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -64,16 +63,16 @@ struct HttpKeys {
     read_header_timeout: Option<GoDuration>,
     tls: Option<TlsServerSettings>,
     auth: Option<IgnoredAny>,
-    cors: Option<IgnoredAny>,
     middlewares: Vec<IgnoredAny>,
+    keep_alives_enabled: Option<bool>,
+    #[serde(rename = "cors")]
+    _cors: NoEffect,
     #[serde(rename = "include_metadata")]
-    _include_metadata: bool,
+    _include_metadata: NoEffect<bool>,
     #[serde(rename = "write_timeout")]
-    _write_timeout: GoDuration,
+    _write_timeout: NoEffect<GoDuration>,
     #[serde(rename = "idle_timeout")]
-    _idle_timeout: GoDuration,
-    #[serde(rename = "keep_alives_enabled")]
-    _keep_alives_enabled: Option<bool>,
+    _idle_timeout: NoEffect<GoDuration>,
 }
 
 /// The receiver's settings, found good. At least one protocol is there.
@@ -107,6 +106,8 @@ pub(super) struct HttpSettings {
     pub(super) headers: HeaderMap,
     pub(super) header_timeout: Duration,
     pub(super) body_timeout: Duration,
+    /// Whether a connection of HTTP/1.1 is kept for the next request.
+    pub(super) keep_alive: bool,
 }
 
 impl Settings {
@@ -158,11 +159,6 @@ impl<'a> Place<'a> {
         let path = format!("protocols::{}::{key}", self.protocol);
         self.problems.error_at(self.node, &path, message, fix.map(str::to_owned));
         self.is_good = false;
-    }
-
-    fn warn(&mut self, key: &str, message: &str) {
-        let path = format!("protocols::{}::{key}", self.protocol);
-        self.problems.warning_at(self.node, &path, message, None);
     }
 
     fn endpoint(&mut self, endpoint: Option<String>, default: String) -> String {
@@ -219,9 +215,6 @@ impl GrpcKeys {
 impl HttpKeys {
     fn settings(self, host: &str, at: &mut Place<'_>) -> Option<HttpSettings> {
         at.check(self.transport.as_deref(), self.auth.is_some(), !self.middlewares.is_empty());
-        if self.cors.is_some() {
-            at.warn("cors", "this setting is accepted, but has no effect in otelpipe");
-        }
         let paths = [
             ("metrics_url_path", &self.metrics_url_path),
             ("traces_url_path", &self.traces_url_path),
@@ -267,6 +260,7 @@ impl HttpKeys {
             headers,
             header_timeout: or(self.read_header_timeout.map_or(Duration::ZERO, |given| *given), 60),
             body_timeout: or(*self.read_timeout, 60),
+            keep_alive: self.keep_alives_enabled.unwrap_or(true),
         };
         at.is_good.then_some(settings)
     }

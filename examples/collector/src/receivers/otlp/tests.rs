@@ -304,6 +304,22 @@ async fn with_tls_both_protocols_are_served_to_those_who_trust_the_certificate()
     task.await.unwrap();
 }
 
+#[tokio::test]
+async fn connections_end_with_their_answer_when_they_are_not_to_be_kept() {
+    for (setting, connection) in [("keep_alives_enabled: false", Some("close")), ("", None)] {
+        let receiver = Running::start("", setting, 4).await;
+        let request = Request::post(format!("http://{}/v1/metrics", receiver.http))
+            .header("content-type", PROTOBUF)
+            .body(protobuf(&batch(3)).into())
+            .unwrap();
+        let limits = Limits { timeout: Duration::from_secs(60), max_body: 1 << 20 };
+        let answer = receiver.client.fetch(request, limits).await.unwrap();
+        let header = answer.headers().get("connection").map(|value| value.to_str().unwrap());
+        assert_eq!((answer.status().as_u16(), header), (200, connection));
+        receiver.end().await;
+    }
+}
+
 #[test]
 fn addresses_are_local_or_not_by_the_gate() {
     let gate = "component.UseLocalHostAsDefaultHost";

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::config::{Leniency, Node, Problems, Secret, decode};
+use crate::config::{Leniency, NoEffect, Node, Problems, Secret, decode};
 
 /// The keys that [`HttpConfig::read`] reads; the rest of a job is for others.
 pub const KEYS: &[&str] = &[
@@ -125,7 +125,8 @@ struct Keys {
     basic_auth: Option<BasicAuth>,
     bearer_token: Option<Secret>,
     bearer_token_file: Option<PathBuf>,
-    enable_http2: Option<bool>,
+    #[serde(rename = "enable_http2")]
+    _enable_http2: NoEffect<bool>,
     follow_redirects: Option<bool>,
     http_headers: BTreeMap<String, Header>,
     no_proxy: Option<String>,
@@ -214,8 +215,6 @@ impl HttpConfig {
                 None,
             );
         }
-        // Read so that the key is known; a connection speaks what the server offers.
-        let _ = keys.enable_http2;
         let tls = keys.tls_config;
         check_tls(node, &tls, problems);
         Self {
