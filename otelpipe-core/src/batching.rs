@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::batch::{MetricBatch, ResourceMetrics, ScopeMetrics};
+use crate::frame::Metrics;
 use crate::metric::Metric;
 use crate::time::TimeNs;
 use crate::with_points;
@@ -53,7 +54,7 @@ impl Default for BatchLimits {
 pub struct Batcher {
     limits: BatchLimits,
     timeout_ns: u64,
-    waiting: MetricBatch,
+    waiting: Vec<Metrics>,
     points: usize,
     due_ns: TimeNs,
 }
@@ -62,18 +63,19 @@ impl Batcher {
     /// A batcher whose timer starts at `now_ns`. `timeout_ns` 0 hands everything on at once.
     pub fn new(limits: BatchLimits, timeout_ns: u64, now_ns: TimeNs) -> Self {
         let due_ns = now_ns.saturating_add(timeout_ns);
-        Self { limits, timeout_ns, waiting: MetricBatch::default(), points: 0, due_ns }
+        Self { limits, timeout_ns, waiting: Vec::new(), points: 0, due_ns }
     }
 
     /// Takes an arrival; batches that are full are pushed to `out`. An arrival without
     /// any point is thrown away, as upstream.
-    pub fn push(&mut self, arrival: MetricBatch, now_ns: TimeNs, out: &mut Vec<MetricBatch>) {
+    pub fn push(&mut self, arrival: impl Into<Metrics>, now_ns: TimeNs, out: &mut Vec<Metrics>) {
+        let arrival = arrival.into();
         let points = arrival.point_count();
         if points == 0 {
             return;
         }
         self.skip_idle_ticks(now_ns);
-        self.waiting.append(arrival);
+        self.waiting.push(arrival);
         self.points += points;
         if self.timeout_ns == 0 || self.limits.send_batch_size == 0 {
             while self.points > 0 {
@@ -92,7 +94,7 @@ impl Batcher {
     }
 
     /// Hands over what waits if its time has come.
-    pub fn tick(&mut self, now_ns: TimeNs, out: &mut Vec<MetricBatch>) {
+    pub fn tick(&mut self, now_ns: TimeNs, out: &mut Vec<Metrics>) {
         if now_ns < self.due_ns {
             return;
         }
@@ -104,22 +106,39 @@ impl Batcher {
     }
 
     /// Hands over everything.
-    pub fn flush(&mut self, now_ns: TimeNs, out: &mut Vec<MetricBatch>) {
+    pub fn flush(&mut self, now_ns: TimeNs, out: &mut Vec<Metrics>) {
         while self.points > 0 {
             self.send(now_ns, out);
         }
     }
 
-    fn send(&mut self, now_ns: TimeNs, out: &mut Vec<MetricBatch>) {
+    fn send(&mut self, now_ns: TimeNs, out: &mut Vec<Metrics>) {
         let max = self.limits.send_batch_max_size;
         if max == 0 || self.points <= max {
-            out.push(core::mem::take(&mut self.waiting));
+            out.push(Metrics::concat(core::mem::take(&mut self.waiting)));
             self.points = 0;
         } else {
-            out.push(take_front(&mut self.waiting, max));
+            out.push(self.take_front(max));
             self.points -= max;
         }
         self.restart(now_ns);
+    }
+
+    /// Takes the first `count` waiting points. Only what is cut must become a batch.
+    fn take_front(&mut self, count: usize) -> Metrics {
+        let mut room = count;
+        let mut whole = 0;
+        while let Some(part) = self.waiting.get(whole).filter(|part| part.point_count() <= room) {
+            room -= part.point_count();
+            whole += 1;
+        }
+        let mut front: Vec<Metrics> = self.waiting.drain(..whole).collect();
+        if let Some(cut) = self.waiting.first_mut().filter(|_| room > 0) {
+            let mut batch = core::mem::take(cut).into_batch();
+            front.push(take_front(&mut batch, room).into());
+            *cut = batch.into();
+        }
+        Metrics::concat(front)
     }
 
     /// The timer goes on while nothing waits, so an arrival meets its running phase.
@@ -220,7 +239,7 @@ mod tests {
             batcher.push(arrival(&[("m", *points)]), *at, &mut out);
         }
         batcher.flush(100 * S, &mut out);
-        let sizes: Vec<usize> = out.iter().map(MetricBatch::point_count).collect();
+        let sizes: Vec<usize> = out.iter().map(Metrics::point_count).collect();
         assert_eq!(sizes, want);
     }
 
@@ -248,7 +267,7 @@ mod tests {
         let mut out = Vec::new();
         batcher.push(arrival(&[("m", 2)]), 1, &mut out);
         batcher.push(arrival(&[("m", 2)]), 2, &mut out);
-        assert_eq!(out[0].resources.len(), 2);
+        assert_eq!(out.swap_remove(0).into_batch().resources.len(), 2);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use otelpipe_core::batch::MetricBatch;
+use otelpipe_core::frame::Metrics;
 use otelpipe_core::plan::{Stage, StageOutcome};
 use otelpipe_core::time::TimeNs;
 use tokio_util::sync::CancellationToken;
@@ -96,9 +96,9 @@ pub trait Processor: Send {
     /// The batch is refused: the pipeline counts its points, logs the text and goes on.
     fn consume(
         &mut self,
-        batch: MetricBatch,
+        metrics: Metrics,
         now_ns: TimeNs,
-        out: &mut Vec<MetricBatch>,
+        out: &mut Vec<Metrics>,
     ) -> Result<(), ComponentError>;
 
     /// When [`Processor::tick`] is due, if it ever is.
@@ -107,10 +107,10 @@ pub trait Processor: Send {
     }
 
     /// Work that is due by the clock: a batch whose time is up.
-    fn tick(&mut self, _now_ns: TimeNs, _out: &mut Vec<MetricBatch>) {}
+    fn tick(&mut self, _now_ns: TimeNs, _out: &mut Vec<Metrics>) {}
 
     /// Hands over everything still held: the pipeline is ending.
-    fn flush(&mut self, _now_ns: TimeNs, _out: &mut Vec<MetricBatch>) {}
+    fn flush(&mut self, _now_ns: TimeNs, _out: &mut Vec<Metrics>) {}
 }
 
 /// A destination of metrics.
@@ -123,7 +123,7 @@ pub trait Exporter: Send {
 
     /// Delivers a batch, retrying as its protocol wants. An error means that the
     /// batch is lost; the caller counts its points with the error's text.
-    async fn export(&mut self, batch: MetricBatch) -> Result<(), ComponentError>;
+    async fn export(&mut self, metrics: Metrics) -> Result<(), ComponentError>;
 
     /// What `export` would send for this batch, one document a line, without sending.
     ///
@@ -132,7 +132,7 @@ pub trait Exporter: Send {
     /// Those of `out`.
     fn render(
         &mut self,
-        batch: MetricBatch,
+        metrics: Metrics,
         now_ns: TimeNs,
         out: &mut dyn std::io::Write,
     ) -> std::io::Result<()>;
@@ -202,7 +202,7 @@ pub enum NotTaken {
 #[derive(Clone, Debug)]
 pub struct MetricSink {
     receiver: String,
-    pipelines: Vec<tokio::sync::mpsc::Sender<MetricBatch>>,
+    pipelines: Vec<tokio::sync::mpsc::Sender<Metrics>>,
     metrics: Arc<OwnMetrics>,
 }
 
@@ -210,7 +210,7 @@ impl MetricSink {
     /// A sink for this receiver that feeds these pipelines.
     pub fn new(
         receiver: String,
-        pipelines: Vec<tokio::sync::mpsc::Sender<MetricBatch>>,
+        pipelines: Vec<tokio::sync::mpsc::Sender<Metrics>>,
         metrics: Arc<OwnMetrics>,
     ) -> Self {
         Self { receiver, pipelines, metrics }
@@ -218,7 +218,8 @@ impl MetricSink {
 
     /// Hands the batch to every pipeline and counts its points. Returns false when all
     /// of them have ended.
-    pub async fn send(&self, batch: MetricBatch) -> bool {
+    pub async fn send(&self, metrics: impl Into<Metrics>) -> bool {
+        let batch = metrics.into();
         let points = batch.point_count();
         let Some((last, others)) = self.pipelines.split_last() else { return false };
         let mut alive = false;
@@ -240,7 +241,12 @@ impl MetricSink {
     /// # Errors
     ///
     /// A pipeline has no room in time, or has ended; the points are counted as refused.
-    pub async fn offer(&self, batch: MetricBatch, within: core::time::Duration) -> Result<(), NotTaken> {
+    pub async fn offer(
+        &self,
+        metrics: impl Into<Metrics>,
+        within: core::time::Duration,
+    ) -> Result<(), NotTaken> {
+        let batch = metrics.into();
         let points = batch.point_count();
         let room =
             futures_util::future::try_join_all(self.pipelines.iter().map(|pipeline| pipeline.reserve()));
@@ -270,6 +276,7 @@ impl MetricSink {
 mod tests {
     use core::time::Duration;
 
+    use otelpipe_core::batch::MetricBatch;
     use otelpipe_core::metric::{Metric, MetricData};
     use otelpipe_core::point::NumberPoint;
     use tokio::sync::mpsc;
@@ -286,8 +293,9 @@ mod tests {
         batch.scope_mut().metrics.push(Metric::new("up", MetricData::Gauge(points)));
         assert_eq!(sink.offer(batch.clone(), Duration::ZERO).await, Ok(()));
         assert_eq!(sink.offer(batch.clone(), Duration::ZERO).await, Err(NotTaken::Full));
-        assert_eq!((taken.recv().await, taken.try_recv().is_err()), (Some(batch.clone()), true));
-        assert_eq!(behind.recv().await, Some(batch.clone()));
+        let first = taken.recv().await.map(Metrics::into_batch);
+        assert_eq!((first, taken.try_recv().is_err()), (Some(batch.clone()), true));
+        assert_eq!(behind.recv().await.map(Metrics::into_batch), Some(batch.clone()));
         assert_eq!(sink.offer(batch.clone(), Duration::ZERO).await, Ok(()));
         drop(behind);
         assert_eq!(sink.offer(batch, Duration::ZERO).await, Err(NotTaken::Ended));

@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use otelpipe_core::batch::MetricBatch;
-use otelpipe_core::plan::{Engine, Pipeline, PlanCounts};
+use otelpipe_core::frame::Metrics;
+use otelpipe_core::plan::{Engine, Pipeline, PlanCounts, StageOutcome};
 use otelpipe_core::time::TimeNs;
 use tokio::sync::mpsc;
 
@@ -123,8 +123,8 @@ impl Chain {
 
     /// Sends a batch through all stages. What leaves the last one is pushed to `out`.
     /// A stage that refuses its batch ends the batch's way: it is counted and logged.
-    pub fn consume(&mut self, batch: MetricBatch, now_ns: TimeNs, out: &mut Vec<MetricBatch>) {
-        self.pass(0, vec![batch], now_ns, out);
+    pub fn consume(&mut self, metrics: Metrics, now_ns: TimeNs, out: &mut Vec<Metrics>) {
+        self.pass(0, vec![metrics], now_ns, out);
     }
 
     /// When the next stage wants [`Chain::tick`].
@@ -133,7 +133,7 @@ impl Chain {
     }
 
     /// Lets stages whose time has come hand over what they hold.
-    pub fn tick(&mut self, now_ns: TimeNs, out: &mut Vec<MetricBatch>) {
+    pub fn tick(&mut self, now_ns: TimeNs, out: &mut Vec<Metrics>) {
         for at in 0..self.stages.len() {
             let stage = &mut self.stages[at];
             if stage.processor.next_tick_ns().is_some_and(|due| due <= now_ns) {
@@ -146,7 +146,7 @@ impl Chain {
     }
 
     /// Empties every stage, first to last.
-    pub fn flush(&mut self, now_ns: TimeNs, out: &mut Vec<MetricBatch>) {
+    pub fn flush(&mut self, now_ns: TimeNs, out: &mut Vec<Metrics>) {
         for at in 0..self.stages.len() {
             let mut released = Vec::new();
             self.stages[at].processor.flush(now_ns, &mut released);
@@ -155,14 +155,14 @@ impl Chain {
         }
     }
 
-    fn count_released(&mut self, at: usize, released: &[MetricBatch]) {
-        let points: usize = released.iter().map(MetricBatch::point_count).sum();
+    fn count_released(&mut self, at: usize, released: &[Metrics]) {
+        let points: usize = released.iter().map(Metrics::point_count).sum();
         let stage = &mut self.stages[at];
         stage.outgoing += points as u64;
         self.metrics.processor_outgoing(&stage.id, points);
     }
 
-    fn pass(&mut self, first: usize, batches: Vec<MetricBatch>, now_ns: TimeNs, out: &mut Vec<MetricBatch>) {
+    fn pass(&mut self, first: usize, batches: Vec<Metrics>, now_ns: TimeNs, out: &mut Vec<Metrics>) {
         let mut current = batches;
         let mut at = first;
         while at < self.stages.len() && !current.is_empty() {
@@ -189,19 +189,13 @@ impl Chain {
 }
 
 impl Stage {
-    fn consume(
-        &mut self,
-        batch: MetricBatch,
-        now_ns: TimeNs,
-        metrics: &OwnMetrics,
-        next: &mut Vec<MetricBatch>,
-    ) {
+    fn consume(&mut self, batch: Metrics, now_ns: TimeNs, metrics: &OwnMetrics, next: &mut Vec<Metrics>) {
         let points = batch.point_count();
         let before = next.len();
         if let Err(error) = self.processor.consume(batch, now_ns, next) {
             self.refused(points, &error, metrics);
         }
-        let left = next[before..].iter().map(MetricBatch::point_count).sum();
+        let left = next[before..].iter().map(Metrics::point_count).sum();
         self.count(points, left, metrics);
     }
 
@@ -221,18 +215,22 @@ impl Stage {
 impl Planned {
     fn consume(
         &mut self,
-        batch: MetricBatch,
+        batch: Metrics,
         now_ns: TimeNs,
         stages: &mut [Stage],
         metrics: &OwnMetrics,
-        next: &mut Vec<MetricBatch>,
+        next: &mut Vec<Metrics>,
     ) {
         let own = &mut stages[self.first..self.end];
-        let done = self.pipeline.consume(batch, now_ns, &mut |outcome| {
+        let observe = &mut |outcome: &StageOutcome| {
             let stage = &mut own[outcome.stage];
             stage.processor.tell(outcome);
             stage.count(outcome.incoming, outcome.outgoing, metrics);
-        });
+        };
+        let done = match batch {
+            Metrics::Frame(frame) => self.pipeline.consume_frame(frame, now_ns, observe),
+            batch => self.pipeline.consume(batch.into_batch(), now_ns, observe).map(Metrics::Batch),
+        };
         match done {
             Ok(batch) if batch.is_empty() => {}
             Ok(batch) => next.push(batch),
@@ -251,13 +249,13 @@ pub struct ExporterQueue {
     /// The exporter's id.
     pub id: String,
     /// Where batches go. Bounded: a full queue makes the pipeline wait.
-    pub sender: mpsc::Sender<MetricBatch>,
+    pub sender: mpsc::Sender<Metrics>,
 }
 
 /// Runs a chain until all its receivers are gone, then flushes it. `now_ns` reads the clock.
 pub async fn run(
     mut chain: Chain,
-    mut input: mpsc::Receiver<MetricBatch>,
+    mut input: mpsc::Receiver<Metrics>,
     exporters: Vec<ExporterQueue>,
     now_ns: impl Fn() -> TimeNs,
 ) {
@@ -286,7 +284,7 @@ async fn sleep_until(due: Option<TimeNs>, now_ns: TimeNs) {
     }
 }
 
-async fn deliver(out: &mut Vec<MetricBatch>, exporters: &[ExporterQueue]) {
+async fn deliver(out: &mut Vec<Metrics>, exporters: &[ExporterQueue]) {
     for batch in out.drain(..) {
         let Some((last, others)) = exporters.split_last() else { return };
         for queue in others {
@@ -296,7 +294,7 @@ async fn deliver(out: &mut Vec<MetricBatch>, exporters: &[ExporterQueue]) {
     }
 }
 
-async fn send(queue: &ExporterQueue, batch: MetricBatch) {
+async fn send(queue: &ExporterQueue, batch: Metrics) {
     if let Err(lost) = queue.sender.send(batch).await {
         let points = lost.0.point_count();
         tracing::error!(exporter = %queue.id, points, "exporter has ended, batch dropped");

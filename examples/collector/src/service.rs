@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
-use otelpipe_core::batch::MetricBatch;
+use otelpipe_core::frame::Metrics;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -217,7 +217,7 @@ async fn run_pipelines(
 async fn export_all(
     id: String,
     mut exporter: Box<dyn Exporter>,
-    mut queue: mpsc::Receiver<MetricBatch>,
+    mut queue: mpsc::Receiver<Metrics>,
     metrics: Arc<OwnMetrics>,
 ) {
     metrics.exporter_queue(&id, 0, EXPORTER_QUEUE);

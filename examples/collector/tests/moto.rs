@@ -94,8 +94,8 @@ async fn documents_arrive_in_their_streams_of_a_group_made_with_retention_and_ta
     let now_ms = jiff::Timestamp::now().as_millisecond();
     let mut exporter = exporter(&moto.url);
     exporter.start().await.unwrap();
-    exporter.export(batch(now_ms - 1000, &[("web-1", 0.25), ("web-2", 0.5)])).await.unwrap();
-    exporter.export(batch(now_ms, &[("web-1", 0.75)])).await.unwrap();
+    exporter.export(batch(now_ms - 1000, &[("web-1", 0.25), ("web-2", 0.5)]).into()).await.unwrap();
+    exporter.export(batch(now_ms, &[("web-1", 0.75)]).into()).await.unwrap();
     exporter.shutdown().await.unwrap();
     assert_eq!(exporter.counters().delivered(), 3);
 

@@ -33,6 +33,7 @@ mod columns;
 mod shape;
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 pub use columns::{Columns, Number, OtherPoint};
 pub(crate) use shape::{Likeness, number_tag};
@@ -47,13 +48,15 @@ pub struct Frame {
     columns: Columns,
 }
 
-/// Metrics as they travel: in either form.
+/// Metrics as they travel: in either form, or several that count as one batch.
 #[derive(Clone, Debug)]
 pub enum Metrics {
     /// Structure and values in one.
     Batch(MetricBatch),
     /// Structure and values apart.
     Frame(Frame),
+    /// One behind the other; none of them is `Parts` itself.
+    Parts(Vec<Metrics>),
 }
 
 impl Frame {
@@ -111,11 +114,29 @@ impl Frame {
 }
 
 impl Metrics {
+    /// One batch of these parts, in order. Batches that follow each other become one.
+    pub fn concat(parts: impl IntoIterator<Item = Self>) -> Self {
+        let mut all = Vec::new();
+        for part in parts {
+            push(&mut all, part);
+        }
+        if all.len() == 1 { all.swap_remove(0) } else { Self::Parts(all) }
+    }
+
+    /// The parts in order; itself if there are none.
+    pub fn parts(&self) -> &[Self] {
+        match self {
+            Self::Parts(parts) => parts,
+            part => core::slice::from_ref(part),
+        }
+    }
+
     /// Number of points.
     pub fn point_count(&self) -> usize {
         match self {
             Self::Batch(batch) => batch.point_count(),
             Self::Frame(frame) => frame.point_count(),
+            Self::Parts(parts) => parts.iter().map(Self::point_count).sum(),
         }
     }
 
@@ -124,15 +145,36 @@ impl Metrics {
         match self {
             Self::Batch(batch) => batch.is_empty(),
             Self::Frame(frame) => frame.shape.is_empty(),
+            Self::Parts(parts) => parts.iter().all(Self::is_empty),
         }
     }
 
-    /// As a batch; allocates if it is a frame.
+    /// As a batch; allocates if it is none.
     pub fn into_batch(self) -> MetricBatch {
         match self {
             Self::Batch(batch) => batch,
             Self::Frame(frame) => frame.into_batch(),
+            Self::Parts(parts) => {
+                let mut batch = MetricBatch::default();
+                parts.into_iter().for_each(|part| batch.append(part.into_batch()));
+                batch
+            }
         }
+    }
+}
+
+/// Puts a part behind others.
+fn push(parts: &mut Vec<Metrics>, part: Metrics) {
+    match (part, parts.last_mut()) {
+        (Metrics::Parts(more), _) => more.into_iter().for_each(|part| push(parts, part)),
+        (Metrics::Batch(batch), Some(Metrics::Batch(last))) => last.append(batch),
+        (part, _) => parts.push(part),
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::Batch(MetricBatch::default())
     }
 }
 

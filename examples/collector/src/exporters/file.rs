@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use jiff::tz::TimeZone;
-use otelpipe_core::batch::MetricBatch;
 use otelpipe_core::duration::GoDuration;
+use otelpipe_core::frame::Metrics;
 use otelpipe_core::otlp_json;
 use otelpipe_core::time::TimeNs;
 use serde::Deserialize;
@@ -134,14 +134,16 @@ impl Exporter for FileExporter {
         Ok(())
     }
 
-    async fn export(&mut self, batch: MetricBatch) -> Result<(), ComponentError> {
+    async fn export(&mut self, metrics: Metrics) -> Result<(), ComponentError> {
+        let batch = metrics.into_batch();
         let mut line = otlp_json::write(&batch).map_err(|error| ComponentError(error.to_string()))?;
         line.push('\n');
         self.write(&line)
             .map_err(|error| ComponentError(format!("cannot write to {:?}: {error}", self.config.path)))
     }
 
-    fn render(&mut self, batch: MetricBatch, _now_ns: TimeNs, out: &mut dyn Write) -> std::io::Result<()> {
+    fn render(&mut self, metrics: Metrics, _now_ns: TimeNs, out: &mut dyn Write) -> std::io::Result<()> {
+        let batch = metrics.into_batch();
         let line = otlp_json::write(&batch).map_err(std::io::Error::other)?;
         writeln!(out, "{line}")
     }
@@ -204,6 +206,7 @@ fn backups(path: &Path) -> std::io::Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use otelpipe_core::batch::MetricBatch;
     use otelpipe_core::metric::{Metric, MetricData};
     use otelpipe_core::point::NumberPoint;
 
@@ -229,8 +232,8 @@ mod tests {
         };
         let mut exporter = FileExporter { config: config.clone(), open: None };
         exporter.start().await.unwrap();
-        exporter.export(batch("a")).await.unwrap();
-        exporter.export(batch("b")).await.unwrap();
+        exporter.export(batch("a").into()).await.unwrap();
+        exporter.export(batch("b").into()).await.unwrap();
         let text = std::fs::read_to_string(&config.path).unwrap();
         let read: Vec<_> = text.lines().map(|line| otlp_json::read(line).unwrap()).collect();
         assert_eq!(read, [batch("a"), batch("b")]);

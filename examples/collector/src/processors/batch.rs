@@ -1,7 +1,7 @@
 //! `batch`: collects points by number and time.
 
-use otelpipe_core::batch::MetricBatch;
 use otelpipe_core::batching::{BatchLimits, Batcher};
+use otelpipe_core::frame::Metrics;
 use otelpipe_core::time::TimeNs;
 use serde::Deserialize;
 
@@ -74,11 +74,11 @@ struct Batch(Batcher);
 impl Processor for Batch {
     fn consume(
         &mut self,
-        batch: MetricBatch,
+        metrics: Metrics,
         now_ns: TimeNs,
-        out: &mut Vec<MetricBatch>,
+        out: &mut Vec<Metrics>,
     ) -> Result<(), ComponentError> {
-        self.0.push(batch, now_ns, out);
+        self.0.push(metrics, now_ns, out);
         Ok(())
     }
 
@@ -86,11 +86,11 @@ impl Processor for Batch {
         self.0.due_ns()
     }
 
-    fn tick(&mut self, now_ns: TimeNs, out: &mut Vec<MetricBatch>) {
+    fn tick(&mut self, now_ns: TimeNs, out: &mut Vec<Metrics>) {
         self.0.tick(now_ns, out);
     }
 
-    fn flush(&mut self, now_ns: TimeNs, out: &mut Vec<MetricBatch>) {
+    fn flush(&mut self, now_ns: TimeNs, out: &mut Vec<Metrics>) {
         self.0.flush(now_ns, out);
     }
 }

@@ -3,7 +3,7 @@
 //! There is no garbage collector to force, so the keys about it are accepted and have
 //! no effect; the resident set takes the place of the live heap.
 
-use otelpipe_core::batch::MetricBatch;
+use otelpipe_core::frame::Metrics;
 use otelpipe_core::time::TimeNs;
 use serde::Deserialize;
 
@@ -141,14 +141,14 @@ impl MemoryLimiter {
 impl Processor for MemoryLimiter {
     fn consume(
         &mut self,
-        batch: MetricBatch,
+        metrics: Metrics,
         now_ns: TimeNs,
-        out: &mut Vec<MetricBatch>,
+        out: &mut Vec<Metrics>,
     ) -> Result<(), ComponentError> {
         if self.refuses(now_ns, || u64::try_from(process_usage().resident_bytes).unwrap_or(0)) {
             return Err(ComponentError("data refused due to high memory usage".into()));
         }
-        out.push(batch);
+        out.push(metrics);
         Ok(())
     }
 }

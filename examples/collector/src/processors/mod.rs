@@ -16,7 +16,7 @@ pub mod resourcedetection;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use otelpipe_core::batch::MetricBatch;
+use otelpipe_core::frame::Metrics;
 use otelpipe_core::plan::{Stage, StageOutcome};
 use otelpipe_core::time::TimeNs;
 use serde::Deserialize;
@@ -61,9 +61,9 @@ impl<F: FnMut(&StageOutcome) + Send> Processor for CoreStage<F> {
 
     fn consume(
         &mut self,
-        _batch: MetricBatch,
+        _metrics: Metrics,
         _now_ns: TimeNs,
-        _out: &mut Vec<MetricBatch>,
+        _out: &mut Vec<Metrics>,
     ) -> Result<(), ComponentError> {
         Err(ComponentError("the pipeline runs this processor's stage itself".into()))
     }

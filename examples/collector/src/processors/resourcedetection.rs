@@ -10,6 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use otelpipe_core::attributes::Attributes;
 use otelpipe_core::batch::MetricBatch;
+use otelpipe_core::frame::Metrics;
 use otelpipe_core::plan::{SeriesStage, Stage};
 use otelpipe_core::series::SeriesHasher;
 use otelpipe_core::time::TimeNs;
@@ -289,12 +290,13 @@ impl Processor for Detected {
 
     fn consume(
         &mut self,
-        mut batch: MetricBatch,
+        metrics: Metrics,
         _now_ns: TimeNs,
-        out: &mut Vec<MetricBatch>,
+        out: &mut Vec<Metrics>,
     ) -> Result<(), ComponentError> {
+        let mut batch = metrics.into_batch();
         self.found.apply(&mut batch);
-        out.push(batch);
+        out.push(batch.into());
         Ok(())
     }
 }
@@ -440,8 +442,9 @@ mod tests {
         let batch =
             MetricBatch { resources: vec![ResourceMetrics { resource, ..ResourceMetrics::default() }] };
         let mut out = Vec::new();
-        processor.consume(batch, 0, &mut out).expect("nothing is refused");
-        let found = &out[0].resources[0].resource.attributes;
+        processor.consume(batch.into(), 0, &mut out).expect("nothing is refused");
+        let batch = out.swap_remove(0).into_batch();
+        let found = &batch.resources[0].resource.attributes;
         let text = |value: &otelpipe_core::value::AttributeValue| {
             value.as_str().map_or_else(|| format!("{value:?}"), str::to_owned)
         };

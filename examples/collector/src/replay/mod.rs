@@ -11,6 +11,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use otelpipe_core::batch::MetricBatch;
+use otelpipe_core::frame::Metrics;
 use otelpipe_core::label::LabelSet;
 use otelpipe_core::plan::PlanCounts;
 use otelpipe_prom::scrape::{Answer, ScrapeReport, Target, TargetScraper};
@@ -29,7 +30,7 @@ pub struct Engine {
     targets: BTreeMap<String, Vec<TargetScraper>>,
     chain: Chain,
     exporters: Vec<(String, Box<dyn Exporter>)>,
-    out: Vec<MetricBatch>,
+    out: Vec<Metrics>,
     /// What has happened so far.
     pub totals: Totals,
 }
@@ -185,7 +186,7 @@ impl Engine {
             self.totals.failed += usize::from(!report.up);
             self.totals.samples += report.scraped;
             self.totals.points_in += batch.point_count();
-            self.chain.consume(batch, now_ns, &mut self.out);
+            self.chain.consume(batch.into(), now_ns, &mut self.out);
             last = Some(report);
         }
         self.render(now_ns, write)?;

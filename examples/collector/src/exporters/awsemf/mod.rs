@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use otelpipe_core::batch::MetricBatch;
+use otelpipe_core::frame::Metrics;
 use otelpipe_core::time::{TimeNs, ms_from_ns};
 use otelpipe_emf::encoder::EmfEncoder;
 use otelpipe_emf::log_batch::{LogBatch, LogBatcher, LogLimits};
@@ -222,7 +223,8 @@ impl Exporter for AwsEmfExporter {
         Ok(())
     }
 
-    async fn export(&mut self, batch: MetricBatch) -> Result<(), ComponentError> {
+    async fn export(&mut self, metrics: Metrics) -> Result<(), ComponentError> {
+        let batch = metrics.into_batch();
         let now_ms = jiff::Timestamp::now().as_millisecond();
         match self.encoder.output_destination() {
             OutputDestination::Stdout => {
@@ -260,7 +262,8 @@ impl Exporter for AwsEmfExporter {
         Ok(())
     }
 
-    fn render(&mut self, batch: MetricBatch, now_ns: TimeNs, out: &mut dyn Write) -> std::io::Result<()> {
+    fn render(&mut self, metrics: Metrics, now_ns: TimeNs, out: &mut dyn Write) -> std::io::Result<()> {
+        let batch = metrics.into_batch();
         self.print(&batch, ms_from_ns(now_ns), out)
     }
 

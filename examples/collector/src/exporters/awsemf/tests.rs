@@ -78,7 +78,7 @@ fn balance(exporter: &AwsEmfExporter) {
 async fn each_stream_gets_its_documents() {
     let server = TestServer::start(|_| Reply::Status(200, "{}".into())).await;
     let mut exporter = started(&server.url(), "").await;
-    exporter.export(batch(&["a", "b"])).await.unwrap();
+    exporter.export(batch(&["a", "b"]).into()).await.unwrap();
     exporter.shutdown().await.unwrap();
     let mut streams: Vec<_> = server.seen().iter().map(stream).collect();
     streams.sort();
@@ -100,12 +100,12 @@ async fn a_stream_that_is_denied_does_not_fail_its_neighbour() {
     })
     .await;
     let mut exporter = started(&server.url(), "").await;
-    exporter.export(batch(&["bad", "good"])).await.unwrap();
+    exporter.export(batch(&["bad", "good"]).into()).await.unwrap();
     assert_eq!(exporter.counters().delivered(), 1);
     assert_eq!(lost(&exporter), [("access_denied", 1, 1)]);
     balance(&exporter);
     assert_eq!(
-        exporter.export(batch(&["bad"])).await.unwrap_err().to_string(),
+        exporter.export(batch(&["bad"]).into()).await.unwrap_err().to_string(),
         "1 log events lost: log group G, stream bad: CloudWatch Logs PutLogEvents: 400 AccessDeniedException: because; \
          allow logs:PutLogEvents to the role or user of the collector"
     );
@@ -123,7 +123,7 @@ async fn throttled_batches_are_kept_and_delivered_later() {
     })
     .await;
     let mut exporter = started(&server.url(), "").await;
-    exporter.export(batch(&["slow", "quick"])).await.unwrap();
+    exporter.export(batch(&["slow", "quick"]).into()).await.unwrap();
     while exporter.counters().delivered() < 2 {
         tokio::task::yield_now().await;
     }
@@ -151,7 +151,7 @@ async fn one_event_that_is_not_accepted_does_not_fail_its_batch() {
         at += 1;
         point.attributes_mut().insert("zone", if at == 4 { "poison".to_owned() } else { at.to_string() });
     });
-    exporter.export(batch).await.unwrap();
+    exporter.export(batch.into()).await.unwrap();
     assert_eq!(exporter.counters().delivered(), 4);
     assert_eq!(lost(&exporter), [("invalid_parameter", 1, 1)]);
     balance(&exporter);
@@ -166,7 +166,7 @@ async fn events_outside_the_services_time_are_counted_and_others_sent() {
         panic!("a gauge")
     };
     points[0].time_ns = 1_000_000_000;
-    exporter.export(batch).await.unwrap();
+    exporter.export(batch.into()).await.unwrap();
     assert_eq!(exporter.counters().delivered(), 1);
     assert_eq!(lost(&exporter), [("unsendable_event", 1, 1)]);
     assert!(
@@ -182,7 +182,7 @@ async fn what_the_service_rejects_is_counted() {
     let info = r#"{"rejectedLogEventsInfo":{"tooNewLogEventStartIndex":0}}"#;
     let server = TestServer::start(|_| Reply::Status(200, info.into())).await;
     let mut exporter = started(&server.url(), "").await;
-    assert!(exporter.export(batch(&["a"])).await.is_err());
+    assert!(exporter.export(batch(&["a"]).into()).await.is_err());
     assert_eq!(lost(&exporter), [("rejected_by_service", 1, 1)]);
     balance(&exporter);
 }
@@ -193,7 +193,7 @@ async fn what_still_waits_at_the_end_is_tried_once_more_and_counted() {
     let (exporter, _) = read(&format!("endpoint: {url}\nmax_retries: 1\n"), &[]);
     let mut exporter = exporter.unwrap();
     exporter.start().await.unwrap();
-    exporter.export(batch(&["a"])).await.unwrap();
+    exporter.export(batch(&["a"]).into()).await.unwrap();
     assert_eq!(exporter.counters().waiting(), 1);
     exporter.shutdown().await.unwrap();
     assert_eq!(lost(&exporter), [("network", 1, 1)]);
@@ -211,10 +211,10 @@ fn render_writes_the_message_or_all_about_it() {
     points[0].time_ns = 1_700_000_000_000_000_000;
     let message = r#"{"PodName":"a","Version":"1","_aws":{"CloudWatchMetrics":[{"Namespace":"default","Dimensions":[["PodName"]],"Metrics":[{"Name":"cpu","Unit":"","StorageResolution":60}]}],"Timestamp":1700000000000},"cpu":1.5}"#;
     let mut out = Vec::new();
-    read(text, &[]).0.unwrap().render(batch.clone(), 0, &mut out).unwrap();
+    read(text, &[]).0.unwrap().render(batch.clone().into(), 0, &mut out).unwrap();
     assert_eq!(String::from_utf8(out).unwrap(), format!("{message}\n"));
     let mut out = Vec::new();
-    read(text, &[]).0.unwrap().with_details().render(batch, 0, &mut out).unwrap();
+    read(text, &[]).0.unwrap().with_details().render(batch.into(), 0, &mut out).unwrap();
     let line: Value = serde_json::from_slice(&out).unwrap();
     let expected = serde_json::json!({"group": "G", "stream": "S", "timestamp": 1_700_000_000_000_i64, "message": message});
     assert_eq!(line, expected);
@@ -256,7 +256,7 @@ fn problems_point_to_their_place() {
 fn the_upstream_gate_changes_the_default_roll_up() {
     let dimensions = |gates: &[&str]| {
         let mut out = Vec::new();
-        read("log_group_name: G\n", gates).0.unwrap().render(batch(&["a"]), 0, &mut out).unwrap();
+        read("log_group_name: G\n", gates).0.unwrap().render(batch(&["a"]).into(), 0, &mut out).unwrap();
         let document: Value = serde_json::from_slice(&out).unwrap();
         document["_aws"]["CloudWatchMetrics"][0]["Dimensions"].to_string()
     };

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use otelpipe_core::batch::MetricBatch;
+use otelpipe_core::frame::Metrics;
 use otelpipe_core::time::TimeNs;
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -134,7 +135,8 @@ impl DebugExporter {
 
 #[async_trait]
 impl Exporter for DebugExporter {
-    async fn export(&mut self, batch: MetricBatch) -> Result<(), ComponentError> {
+    async fn export(&mut self, metrics: Metrics) -> Result<(), ComponentError> {
+        let batch = metrics.into_batch();
         if !self.sampling.takes(Instant::now()) {
             return Ok(());
         }
@@ -161,7 +163,8 @@ impl Exporter for DebugExporter {
         Ok(())
     }
 
-    fn render(&mut self, batch: MetricBatch, _now_ns: TimeNs, out: &mut dyn Write) -> std::io::Result<()> {
+    fn render(&mut self, metrics: Metrics, _now_ns: TimeNs, out: &mut dyn Write) -> std::io::Result<()> {
+        let batch = metrics.into_batch();
         self.describe(&batch);
         writeln!(out, "{}", Self::counts(&batch))?;
         out.write_all(self.text.as_bytes())
@@ -237,7 +240,7 @@ mod tests {
         batch.scope_mut().metrics.push(Metric::new("cpu", MetricData::Gauge(vec![NumberPoint::new(1, 0)])));
         let config = DebugConfig { verbosity: Some(Verbosity::Normal), ..DebugConfig::default() };
         let mut out = Vec::new();
-        DebugExporter::new("debug".into(), &config).render(batch, 0, &mut out).unwrap();
+        DebugExporter::new("debug".into(), &config).render(batch.into(), 0, &mut out).unwrap();
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "Metrics {\"resource metrics\": 1, \"metrics\": 1, \"data points\": 1}\n\

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use otelpipe_core::batch::MetricBatch;
+use otelpipe_core::frame::Metrics;
 use otelpipe_core::time::TimeNs;
 use otelpipe_core::{otlp_json, otlp_proto};
 
@@ -103,7 +104,8 @@ impl Exporter for OtlpExporter {
         Ok(())
     }
 
-    async fn export(&mut self, batch: MetricBatch) -> Result<(), ComponentError> {
+    async fn export(&mut self, metrics: Metrics) -> Result<(), ComponentError> {
+        let batch = metrics.into_batch();
         let request = self.request(&batch)?;
         drop(batch);
         match &self.running {
@@ -112,7 +114,8 @@ impl Exporter for OtlpExporter {
         }
     }
 
-    fn render(&mut self, batch: MetricBatch, _now_ns: TimeNs, out: &mut dyn Write) -> std::io::Result<()> {
+    fn render(&mut self, metrics: Metrics, _now_ns: TimeNs, out: &mut dyn Write) -> std::io::Result<()> {
+        let batch = metrics.into_batch();
         let line = otlp_json::write(&batch).map_err(std::io::Error::other)?;
         writeln!(out, "{line}")
     }

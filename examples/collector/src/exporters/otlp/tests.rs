@@ -89,8 +89,8 @@ async fn what_the_exporter_sends_is_what_the_receiver_takes() {
     ];
     for (reader, text) in forms {
         let mut exporter = started(reader, &text).await;
-        exporter.export(batch()).await.unwrap();
-        assert_eq!(receiver.batches.recv().await, Some(batch()), "{text}");
+        exporter.export(batch().into()).await.unwrap();
+        assert_eq!(receiver.batches.recv().await.map(Metrics::into_batch), Some(batch()), "{text}");
         exporter.shutdown().await.unwrap();
     }
     receiver.end().await;
@@ -102,7 +102,7 @@ async fn requests_carry_what_was_configured() {
     let text = format!("endpoint: {}/base/\nheaders: {{x-token: sesame, User-Agent: mine}}", server.url());
     let mut exporter = started(settings::read_http, &text).await;
     assert!(!format!("{exporter:?}").contains("sesame"));
-    exporter.export(batch()).await.unwrap();
+    exporter.export(batch().into()).await.unwrap();
     exporter.shutdown().await.unwrap();
     let seen = &server.seen()[0];
     assert_eq!((seen.method.as_str(), &*seen.path), ("POST", "/base/v1/metrics"));
@@ -131,7 +131,7 @@ async fn http_answers_that_may_get_better_are_tried_again() {
         .map(|status| Reply::WithHeader(status, ("retry-after", "0".into()), "busy".into()));
     let server = answering(retried).await;
     let mut exporter = started(settings::read_http, &format!("endpoint: {}", server.url())).await;
-    exporter.export(batch()).await.unwrap();
+    exporter.export(batch().into()).await.unwrap();
     until_delivered(&server, 5).await;
     exporter.shutdown().await.unwrap();
     assert_eq!(server.seen().len(), 5);
@@ -153,7 +153,7 @@ async fn http_answers_that_stay_are_reported_in_the_servers_words() {
     for (reply, text, reason) in cases {
         let server = answering([reply]).await;
         let mut exporter = started(settings::read_http, &format!("endpoint: {}", server.url())).await;
-        let failure = exporter.export(batch()).await.unwrap_err().to_string();
+        let failure = exporter.export(batch().into()).await.unwrap_err().to_string();
         let expected = format!(
             "error exporting items, request to {}/v1/metrics responded with HTTP Status Code {text}",
             server.url()
@@ -171,7 +171,7 @@ async fn rejected_points_are_counted_and_not_sent_again() {
     let server =
         answering([Reply::WithHeader(200, ("content-type", "application/json".into()), json.into())]).await;
     let mut exporter = started(settings::read_http, &format!("endpoint: {}", server.url())).await;
-    exporter.export(batch()).await.unwrap();
+    exporter.export(batch().into()).await.unwrap();
     exporter.shutdown().await.unwrap();
     assert_eq!(
         (server.seen().len(), exporter.ledger.metrics.dropped_points("otlp", "rejected_by_server")),
@@ -216,7 +216,7 @@ async fn grpc_codes_that_may_get_better_are_tried_again() {
     answers.push(Ok(PartialSuccess { rejected_points: 1, message: "one is bad".into() }));
     let (endpoint, calls, stop) = answering_grpc(answers).await;
     let mut exporter = started(settings::read_grpc, &endpoint).await;
-    exporter.export(batch()).await.unwrap();
+    exporter.export(batch().into()).await.unwrap();
     while *calls.lock().unwrap() < 8 {
         tokio::task::yield_now().await;
     }
@@ -233,7 +233,7 @@ async fn grpc_codes_that_stay_lose_the_batch() {
     let (endpoint, calls, stop) = answering_grpc(answers).await;
     let mut exporter = started(settings::read_grpc, &endpoint).await;
     for code in codes {
-        let failure = exporter.export(batch()).await.unwrap_err().to_string();
+        let failure = exporter.export(batch().into()).await.unwrap_err().to_string();
         assert_eq!(failure, format!("rpc error: code = {} desc = no: ümlaut", code.name()));
     }
     exporter.shutdown().await.unwrap();
@@ -247,7 +247,7 @@ async fn a_server_that_cannot_be_reached_is_named_and_the_end_waits_for_one_more
     for (reader, insecure) in [(settings::read_http as Read, ""), (settings::read_grpc, "")] {
         let url = dead_url().await;
         let mut exporter = started(reader, &format!("endpoint: {url}{insecure}")).await;
-        exporter.export(batch()).await.unwrap();
+        exporter.export(batch().into()).await.unwrap();
         exporter.shutdown().await.unwrap();
         assert_eq!(exporter.ledger.metrics.dropped_points("otlp", "network"), 3);
     }
@@ -255,7 +255,7 @@ async fn a_server_that_cannot_be_reached_is_named_and_the_end_waits_for_one_more
     let text = format!("endpoint: {url}\nretry_on_failure: {{enabled: false}}");
     let mut exporter = read(settings::read_http, &text).0.unwrap();
     exporter.start().await.unwrap();
-    let failure = exporter.export(batch()).await.unwrap_err().to_string();
+    let failure = exporter.export(batch().into()).await.unwrap_err().to_string();
     assert!(
         failure.starts_with(&format!("cannot connect to {}", url.trim_start_matches("http://"))),
         "{failure}"
@@ -273,9 +273,9 @@ async fn a_full_queue_takes_no_more() {
     );
     let mut exporter = read(settings::read_http, &text).0.unwrap();
     exporter.start().await.unwrap();
-    exporter.export(batch()).await.unwrap();
-    exporter.export(batch()).await.unwrap();
-    let failure = exporter.export(batch()).await.unwrap_err().to_string();
+    exporter.export(batch().into()).await.unwrap();
+    exporter.export(batch().into()).await.unwrap();
+    let failure = exporter.export(batch().into()).await.unwrap_err().to_string();
     assert!(failure.starts_with("sending queue is full: 2 requests"), "{failure}");
     exporter.shutdown().await.unwrap();
     let dropped = |reason| exporter.ledger.metrics.dropped_points("otlp", reason);
@@ -299,7 +299,7 @@ async fn sigv4auth_signs_requests_over_http() {
     let component = &config.exporters[0];
     let mut exporter = build_http(&component.id, &component.node, &cx, &mut problems).unwrap();
     exporter.start().await.unwrap();
-    exporter.export(batch()).await.unwrap();
+    exporter.export(batch().into()).await.unwrap();
     exporter.shutdown().await.unwrap();
     let signature = server.seen()[0].header("authorization").to_owned();
     assert!(signature.contains("/eu-west-1/monitoring/aws4_request"), "{signature}");
@@ -312,7 +312,7 @@ async fn sigv4auth_signs_requests_over_http() {
 fn render_writes_a_line_of_json() {
     let mut exporter = read(settings::read_http, "endpoint: http://localhost:1").0.unwrap();
     let mut out = Vec::new();
-    exporter.render(batch(), 0, &mut out).unwrap();
+    exporter.render(batch().into(), 0, &mut out).unwrap();
     assert_eq!(otlp_json::read(core::str::from_utf8(&out).unwrap()).unwrap(), batch());
 }
 

@@ -20,6 +20,7 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use otelpipe_core::batch::MetricBatch;
+use otelpipe_core::frame::Metrics;
 use otelpipe_core::time::TimeNs;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -127,13 +128,15 @@ impl Exporter for PrometheusExporter {
         self.listen().await.map(drop)
     }
 
-    async fn export(&mut self, batch: MetricBatch) -> Result<(), ComponentError> {
+    async fn export(&mut self, metrics: Metrics) -> Result<(), ComponentError> {
+        let batch = metrics.into_batch();
         self.take(batch, clock::now_ms());
         Ok(())
     }
 
     /// The page after this batch.
-    fn render(&mut self, batch: MetricBatch, now_ns: TimeNs, out: &mut dyn Write) -> std::io::Result<()> {
+    fn render(&mut self, metrics: Metrics, now_ns: TimeNs, out: &mut dyn Write) -> std::io::Result<()> {
+        let batch = metrics.into_batch();
         let now_ms = otelpipe_core::time::ms_from_ns(now_ns);
         self.take(batch, now_ms);
         out.write_all(self.answers.store().page(Format::default(), now_ms).as_bytes())

@@ -271,7 +271,7 @@ fn names_are_as_the_strategy_and_the_scraper_want_them() {
 async fn scrapes_are_answered_at_once_and_packed_if_wanted() {
     let mut exporter = exporter("enable_open_metrics: true, response_headers: {x-by: me}");
     let address = exporter.listen().await.unwrap();
-    exporter.export(every_kind()).await.unwrap();
+    exporter.export(every_kind().into()).await.unwrap();
     let client = HttpClient::new(&HttpOptions { max_idle_per_host: 8, ..HttpOptions::default() }).unwrap();
     let limits = Limits { timeout: Duration::from_secs(60), max_body: 1 << 20 };
     let get = |path: &str, header: (&'static str, &'static str)| {

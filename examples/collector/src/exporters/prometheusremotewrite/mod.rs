@@ -15,7 +15,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use otelpipe_core::batch::MetricBatch;
+use otelpipe_core::frame::Metrics;
 use otelpipe_core::time::TimeNs;
 use otelpipe_core::value::is_stale;
 use otelpipe_prom::remote_write::{DropReason, SeriesView, TranslationReport};
@@ -92,7 +92,8 @@ impl Exporter for RemoteWriteExporter {
         Ok(())
     }
 
-    async fn export(&mut self, batch: MetricBatch) -> Result<(), ComponentError> {
+    async fn export(&mut self, metrics: Metrics) -> Result<(), ComponentError> {
+        let batch = metrics.into_batch();
         let (push, report) = self.protocol.encode(batch);
         self.count_drops(&report);
         if push.is_empty() {
@@ -114,7 +115,8 @@ impl Exporter for RemoteWriteExporter {
         Ok(())
     }
 
-    fn render(&mut self, batch: MetricBatch, _now_ns: TimeNs, out: &mut dyn Write) -> std::io::Result<()> {
+    fn render(&mut self, metrics: Metrics, _now_ns: TimeNs, out: &mut dyn Write) -> std::io::Result<()> {
+        let batch = metrics.into_batch();
         let mut outcome = Ok(());
         let report = self.protocol.each_series(&batch, |series| {
             if outcome.is_ok() {

@@ -1,6 +1,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use otelpipe_core::batch::MetricBatch;
 use otelpipe_core::metric::{Metric, MetricData, Sum, Temporality};
 use otelpipe_core::point::NumberPoint;
 use tokio::time::timeout;
@@ -91,8 +92,8 @@ async fn a_batch_arrives_with_the_headers_of_the_protocol() {
     let (mut exporter, metrics) =
         exporter(&server.url(), "headers: {X-Scope: tenant, content-type: text/plain}");
     exporter.start().await.unwrap();
-    exporter.export(batch(1.0)).await.unwrap();
-    exporter.export(MetricBatch::default()).await.unwrap();
+    exporter.export(batch(1.0).into()).await.unwrap();
+    exporter.export(MetricBatch::default().into()).await.unwrap();
     exporter.shutdown().await.unwrap();
     let seen = server.seen();
     assert_eq!(seen.len(), 1, "an empty batch makes no request");
@@ -123,7 +124,7 @@ async fn what_may_succeed_later_is_tried_again_and_delivered() {
     let server = script(&[503, 429, 500]).await;
     let (mut exporter, metrics) = exporter(&server.url(), QUICK);
     exporter.start().await.unwrap();
-    exporter.export(batch(1.0)).await.unwrap();
+    exporter.export(batch(1.0).into()).await.unwrap();
     exporter.shutdown().await.unwrap();
     let attempts: Vec<String> =
         server.seen().iter().map(|seen| seen.header("retry-attempt").to_owned()).collect();
@@ -139,7 +140,7 @@ async fn without_a_queue_export_waits_until_all_is_delivered() {
     let lines = format!("{QUICK}\nremote_write_queue: {{enabled: false}}");
     let (mut exporter, metrics) = exporter(&server.url(), &lines);
     exporter.start().await.unwrap();
-    exporter.export(batch(1.0)).await.unwrap();
+    exporter.export(batch(1.0).into()).await.unwrap();
     let attempts: Vec<String> =
         server.seen().iter().map(|seen| seen.header("retry-attempt").to_owned()).collect();
     assert_eq!(attempts, ["", "1", "2", "3"]);
@@ -157,7 +158,7 @@ async fn a_refusal_is_not_tried_again_and_told_in_the_stores_own_words() {
         let server = TestServer::start(move |_| Reply::Status(status, "out of order sample".into())).await;
         let (mut exporter, metrics) = exporter(&server.url(), QUICK);
         exporter.start().await.unwrap();
-        let failure = exporter.export(batch(1.0)).await.unwrap_err().to_string();
+        let failure = exporter.export(batch(1.0).into()).await.unwrap_err().to_string();
         let begin = format!("remote write request failed: server returned HTTP status {status}");
         assert!(failure.starts_with(&begin) && failure.ends_with(": out of order sample"), "{failure}");
         assert_eq!((server.seen().len(), metrics.dropped_points("prometheusremotewrite", reason)), (1, 1));
@@ -170,7 +171,7 @@ async fn the_text_of_a_long_refusal_is_cut() {
     let server = TestServer::start(|_| Reply::Status(400, "x".repeat(1 << 20))).await;
     let (mut exporter, _) = exporter(&server.url(), QUICK);
     exporter.start().await.unwrap();
-    let failure = exporter.export(batch(1.0)).await.unwrap_err().to_string();
+    let failure = exporter.export(batch(1.0).into()).await.unwrap_err().to_string();
     assert_eq!(failure.matches('x').count(), 1024);
 }
 
@@ -186,7 +187,7 @@ async fn retry_after_is_waited_for() {
     let (mut exporter, _) = exporter(&server.url(), &lines);
     exporter.start().await.unwrap();
     let before = std::time::Instant::now();
-    exporter.export(batch(1.0)).await.unwrap();
+    exporter.export(batch(1.0).into()).await.unwrap();
     assert!(before.elapsed() >= Duration::from_secs(1), "the delay alone would be a millisecond");
     assert_eq!(server.seen().len(), 2);
 }
@@ -197,11 +198,11 @@ async fn retries_end_with_their_time_and_the_next_push_begins_afresh() {
     let lines = "retry_on_failure: {initial_interval: 1h, max_elapsed_time: 1s}\nremote_write_queue: {enabled: false}";
     let (mut exporter, metrics) = exporter(&server.url(), lines);
     exporter.start().await.unwrap();
-    let failure = exporter.export(batch(1.0)).await.unwrap_err().to_string();
+    let failure = exporter.export(batch(1.0).into()).await.unwrap_err().to_string();
     assert!(failure.contains("503"), "{failure}");
     assert_eq!(metrics.dropped_points("prometheusremotewrite", "unavailable"), 1);
     assert_eq!(server.seen().len(), 1, "the first delay is longer than the time there is");
-    drop(exporter.export(batch(2.0)).await);
+    drop(exporter.export(batch(2.0).into()).await);
     assert_eq!(server.seen().len(), 2);
 }
 
@@ -211,7 +212,7 @@ async fn pushes_arrive_one_after_the_other() {
     let (mut exporter, _) = exporter(&server.url(), QUICK);
     exporter.start().await.unwrap();
     for value in [1.0, 2.0, 3.0, 4.0] {
-        exporter.export(batch(value)).await.unwrap();
+        exporter.export(batch(value).into()).await.unwrap();
     }
     exporter.shutdown().await.unwrap();
     let bodies: Vec<Vec<u8>> = server.seen().iter().map(raw).collect();
@@ -232,7 +233,7 @@ async fn a_stop_does_not_wait_for_a_dead_store() {
         exporter(&dead_url().await, "retry_on_failure: {initial_interval: 1h, max_elapsed_time: 0s}");
     exporter.start().await.unwrap();
     for value in [1.0, 2.0, 3.0] {
-        exporter.export(batch(value)).await.unwrap();
+        exporter.export(batch(value).into()).await.unwrap();
     }
     timeout(Duration::from_secs(60), exporter.shutdown()).await.expect("an end").unwrap();
     assert_eq!(metrics.dropped_points("prometheusremotewrite", "network"), 3);
@@ -245,8 +246,8 @@ async fn a_full_queue_takes_no_more_and_counts_it() {
         "retry_on_failure: {initial_interval: 1h, max_elapsed_time: 0s}\nremote_write_queue: {queue_size: 1}",
     );
     exporter.start().await.unwrap();
-    exporter.export(batch(1.0)).await.unwrap();
-    let failure = exporter.export(batch(2.0)).await.unwrap_err().to_string();
+    exporter.export(batch(1.0).into()).await.unwrap();
+    let failure = exporter.export(batch(2.0).into()).await.unwrap_err().to_string();
     assert!(failure.contains("sending queue is full"), "{failure}");
     assert_eq!(metrics.dropped_points("prometheusremotewrite", "queue_full"), 1);
     exporter.shutdown().await.unwrap();
@@ -265,8 +266,8 @@ async fn a_store_that_does_not_know_2_0_gets_1_0_for_good() {
         .await;
         let (mut exporter, metrics) = exporter(&server.url(), V2);
         exporter.start().await.unwrap();
-        exporter.export(batch(1.0)).await.unwrap();
-        exporter.export(batch(2.0)).await.unwrap();
+        exporter.export(batch(1.0).into()).await.unwrap();
+        exporter.export(batch(2.0).into()).await.unwrap();
         exporter.shutdown().await.unwrap();
         let versions: Vec<String> = server
             .seen()
@@ -288,8 +289,8 @@ async fn a_store_that_takes_2_0_keeps_getting_it() {
     let server = TestServer::start(move |_| Reply::WithHeader(204, written.clone(), String::new())).await;
     let (mut exporter, _) = exporter(&server.url(), V2);
     exporter.start().await.unwrap();
-    exporter.export(batch(1.0)).await.unwrap();
-    exporter.export(batch(2.0)).await.unwrap();
+    exporter.export(batch(1.0).into()).await.unwrap();
+    exporter.export(batch(2.0).into()).await.unwrap();
     exporter.shutdown().await.unwrap();
     let versions: Vec<String> = server
         .seen()
@@ -308,7 +309,7 @@ async fn delta_sums_are_counted_and_the_rest_is_sent() {
     let points = vec![NumberPoint::new(1.0, 1), NumberPoint::new(2.0, 2)];
     let delta = Sum { points, temporality: Temporality::Delta, is_monotonic: true };
     mixed.scope_mut().metrics.push(Metric::new("d", MetricData::Sum(delta)));
-    exporter.export(mixed).await.unwrap();
+    exporter.export(mixed.into()).await.unwrap();
     exporter.shutdown().await.unwrap();
     assert_eq!(server.seen().len(), 1);
     assert_eq!(metrics.dropped_points("prometheusremotewrite", "not cumulative"), 2);
@@ -326,7 +327,7 @@ async fn requests_are_signed_by_the_extension_and_by_the_old_key() {
         let (exporter, problems) = read(kind, &lines, extensions, &context(&keys));
         let mut exporter = exporter.unwrap_or_else(|| panic!("{}", problems.render(false)));
         exporter.start().await.unwrap();
-        exporter.export(batch(1.0)).await.unwrap();
+        exporter.export(batch(1.0).into()).await.unwrap();
         exporter.shutdown().await.unwrap();
         let authorization = server.seen()[0].header("authorization").to_owned();
         assert!(authorization.starts_with("AWS4-HMAC-SHA256 Credential=AKID/"), "{kind}: {authorization}");
@@ -398,7 +399,7 @@ fn keys_of_the_past_are_accepted_with_a_warning() {
 fn a_batch_renders_as_one_series_a_line() {
     let (mut exporter, _) = exporter("http://localhost:9", "");
     let mut out = Vec::new();
-    exporter.render(batch(f64::INFINITY), 0, &mut out).unwrap();
+    exporter.render(batch(f64::INFINITY).into(), 0, &mut out).unwrap();
     let line = r#"{"labels":[["__name__","g"],["a","1"]],"samples":[[1700000000000,"inf"]]}"#;
     assert_eq!(String::from_utf8(out).unwrap(), format!("{line}\n"));
 }

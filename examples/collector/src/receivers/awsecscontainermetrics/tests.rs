@@ -1,6 +1,7 @@
 //! The receiver against a small metadata endpoint.
 
 use otelpipe_core::batch::MetricBatch;
+use otelpipe_core::frame::Metrics;
 use tokio::sync::mpsc;
 
 use super::endpoint::MAX_BODY;
@@ -35,7 +36,7 @@ fn read(text: &str, cx: &BuildContext) -> Result<EcsReceiver, String> {
 
 /// A running receiver: what it gives, and how to end it.
 struct Running {
-    batches: mpsc::Receiver<MetricBatch>,
+    batches: mpsc::Receiver<Metrics>,
     cx: BuildContext,
     stop: CancellationToken,
     task: tokio::task::JoinHandle<Result<(), ComponentError>>,
@@ -128,8 +129,8 @@ async fn without_an_endpoint_the_start_fails_as_upstream_says_it() {
 async fn each_container_and_then_the_task_leave_as_batches_of_one_time() {
     let server = endpoint(|| ok(TASK), || ok(STATS)).await;
     let mut running = Running::start(&format!("{}/v4/abc/", server.url()));
-    let container = running.batches.recv().await.unwrap();
-    let task = running.batches.recv().await.unwrap();
+    let container = running.batches.recv().await.unwrap().into_batch();
+    let task = running.batches.recv().await.unwrap().into_batch();
     let names = |batch: &MetricBatch| -> Vec<String> {
         batch.metrics().map(|metric| metric.name.to_string()).collect()
     };
@@ -162,7 +163,7 @@ async fn recovers(timeout: Duration, mut bad: impl FnMut() -> Reply + Send + 'st
     };
     let server = endpoint(|| ok(TASK), stats).await;
     let mut running = Running::start_with(&format!("{}/v4/abc", server.url()), timeout);
-    assert_eq!(running.batches.recv().await.unwrap().metric_count(), 26);
+    assert_eq!(running.batches.recv().await.unwrap().into_batch().metric_count(), 26);
     assert!(running.failures() >= 1);
     running.end().await;
 }
@@ -192,7 +193,7 @@ async fn an_endpoint_that_does_not_answer_is_counted_at_each_tick() {
 async fn containers_without_statistics_leave_the_task_alone() {
     let server = endpoint(|| ok(TASK), || ok(r#"{"a": null}"#)).await;
     let mut running = Running::start(&format!("{}/v4/abc", server.url()));
-    assert_eq!(running.batches.recv().await.unwrap().metric_count(), 28);
-    assert_eq!(running.batches.recv().await.unwrap().metric_count(), 28);
+    assert_eq!(running.batches.recv().await.unwrap().into_batch().metric_count(), 28);
+    assert_eq!(running.batches.recv().await.unwrap().into_batch().metric_count(), 28);
     running.end().await;
 }

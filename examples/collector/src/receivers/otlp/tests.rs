@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use otelpipe_core::batch::MetricBatch;
+use otelpipe_core::frame::Metrics;
 use otelpipe_core::metric::{Metric, MetricData};
 use otelpipe_core::point::NumberPoint;
 use otelpipe_core::{otlp_json, otlp_proto};
@@ -44,7 +45,7 @@ fn read(text: &str, gates: &[&str]) -> (Option<Settings>, String) {
 pub(crate) struct Running {
     pub(crate) grpc: SocketAddr,
     pub(crate) http: SocketAddr,
-    pub(crate) batches: mpsc::Receiver<MetricBatch>,
+    pub(crate) batches: mpsc::Receiver<Metrics>,
     stop: CancellationToken,
     task: tokio::task::JoinHandle<()>,
     client: HttpClient,
@@ -151,12 +152,12 @@ async fn metrics_arrive_in_every_form_and_encoding() {
         let body = encoding.map_or_else(|| body.clone(), |encoding| encoding.pack(&body));
         let answer = running.post("/v1/metrics", PROTOBUF, name, body).await;
         assert_eq!(answer, (200, PROTOBUF.into(), Bytes::new()), "{name}");
-        assert_eq!(running.batches.recv().await, Some(batch(1)), "{name}");
+        assert_eq!(running.batches.recv().await.map(Metrics::into_batch), Some(batch(1)), "{name}");
     }
     let json = otlp_json::write(&batch(2)).unwrap();
     let answer = running.post("/v1/metrics", "application/json; charset=utf-8", "", json).await;
     assert_eq!(answer, (200, JSON.into(), Bytes::from_static(b"{}")));
-    assert_eq!(running.batches.recv().await, Some(batch(2)));
+    assert_eq!(running.batches.recv().await.map(Metrics::into_batch), Some(batch(2)));
     let packings = [
         ("identity", None),
         ("gzip", Some(Encoding::Gzip)),
@@ -167,7 +168,7 @@ async fn metrics_arrive_in_every_form_and_encoding() {
         let packed = encoding.map(|encoding| encoding.pack(&body));
         let message = framing::frame(packed.as_ref().unwrap_or(&body), packed.is_some());
         assert_eq!(running.call(EXPORT_METRICS, name, message).await, Ok(Bytes::new()), "{name}");
-        assert_eq!(running.batches.recv().await, Some(batch(1)), "{name}");
+        assert_eq!(running.batches.recv().await.map(Metrics::into_batch), Some(batch(1)), "{name}");
     }
     running.end().await;
 }
@@ -247,8 +248,8 @@ async fn a_full_pipeline_and_an_ended_one_answer_503() {
     let text = "the collector is stopping";
     let refused = running.call(EXPORT_METRICS, "identity", framing::frame(&body, false)).await.unwrap_err();
     assert_eq!(refused, Status::new(Code::Unavailable, text));
-    assert_eq!(running.batches.recv().await, Some(batch(1)));
-    assert_eq!(running.batches.recv().await, None);
+    assert_eq!(running.batches.recv().await.map(Metrics::into_batch), Some(batch(1)));
+    assert_eq!(running.batches.recv().await.map(Metrics::into_batch), None);
     running.end().await;
 }
 
@@ -298,7 +299,7 @@ async fn with_tls_both_protocols_are_served_to_those_who_trust_the_certificate()
         let answer = client.fetch(request, limits).await.unwrap();
         let version = if http2 { ::http::Version::HTTP_2 } else { ::http::Version::HTTP_11 };
         assert_eq!((answer.status().as_u16(), answer.version()), (200, version));
-        assert_eq!(batches.recv().await, Some(batch(3)));
+        assert_eq!(batches.recv().await.map(Metrics::into_batch), Some(batch(3)));
     }
     stop.cancel();
     task.await.unwrap();

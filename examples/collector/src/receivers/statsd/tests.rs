@@ -66,7 +66,7 @@ async fn first_batch(settings: &str, send: impl AsyncFn(&str), endpoint: &str) -
     };
     stop.cancel();
     task.await.unwrap().unwrap();
-    (batch, metrics.page(crate::own_metrics::Naming::default()))
+    (batch.into_batch(), metrics.page(crate::own_metrics::Naming::default()))
 }
 
 fn names(batch: &MetricBatch) -> Vec<&str> {
