@@ -75,6 +75,44 @@ impl Frame {
         Self { shape, columns }
     }
 
+    /// The frame of a batch that is built as `shape` says, down to every attribute; any other
+    /// batch comes back. `columns` give their room.
+    ///
+    /// # Errors
+    ///
+    /// The batch and the columns, as they were.
+    ///
+    /// ```
+    /// use otelpipe_core::batch::MetricBatch;
+    /// use otelpipe_core::frame::{Columns, Frame};
+    /// use otelpipe_core::metric::{Metric, MetricData};
+    /// use otelpipe_core::point::NumberPoint;
+    ///
+    /// let batch = |name: &str, value: f64| {
+    ///     let mut batch = MetricBatch::default();
+    ///     let load = Metric::new(name, MetricData::Gauge(vec![NumberPoint::new(value, 7)]));
+    ///     batch.scope_mut().metrics.push(load);
+    ///     batch
+    /// };
+    /// let first = Frame::of(batch("load", 0.5));
+    /// let second = Frame::of_shape(first.shape(), batch("load", 0.75), Columns::default()).expect("built alike");
+    /// assert!(std::sync::Arc::ptr_eq(first.shape(), second.shape()));
+    /// assert_eq!(second.to_batch(), batch("load", 0.75));
+    /// assert!(Frame::of_shape(first.shape(), batch("memory", 1.0), Columns::default()).is_err());
+    /// ```
+    pub fn of_shape(
+        shape: &Arc<Shape>,
+        batch: MetricBatch,
+        mut columns: Columns,
+    ) -> Result<Self, (MetricBatch, Columns)> {
+        if shape.likeness(&batch) == Likeness::Other {
+            return Err((batch, columns));
+        }
+        columns.clear();
+        columns.fill(batch);
+        Ok(Self { shape: Arc::clone(shape), columns })
+    }
+
     /// The structure. Frames of one source that are built alike share it.
     pub fn shape(&self) -> &Arc<Shape> {
         &self.shape
