@@ -85,7 +85,8 @@ struct Group {
     family: u32,
     attributes: Attributes,
     epoch: u32,
-    /// Index into the family's numbers.
+    /// Index into the family's numbers; of histograms and summaries, into the points that
+    /// were made last.
     at: u32,
     time_ms: i64,
     created_s: f64,
@@ -101,7 +102,8 @@ struct Parts {
     exemplars: Vec<Exemplar>,
 }
 
-const NONE: u32 = u32::MAX;
+/// No slot.
+pub(crate) const NONE: u32 = u32::MAX;
 
 /// The state between scrapes, and the points of the current one.
 #[derive(Debug, Default)]
@@ -121,6 +123,29 @@ pub(crate) struct Assembly {
     group_index: HashMap<(u32, usize), u32>,
     /// Families of this scrape in order of first appearance.
     used: Vec<u32>,
+    /// The epoch of the batch that was finished last, and what is in it.
+    finished: u32,
+    taken: Vec<Taken>,
+}
+
+/// Points of a family in a batch.
+#[derive(Debug)]
+struct Taken {
+    /// Resource and scope, in order of the batch.
+    under: (u32, u32),
+    family: u32,
+    len: u32,
+}
+
+/// Where the samples of a place went in the batch that was finished last.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Located {
+    /// What they are put together with.
+    pub(crate) group: u32,
+    pub(crate) role: Role,
+    pub(crate) kind: FamilyKind,
+    /// Position of their point in the batch; `None` if it did not become one.
+    pub(crate) slot: Option<u32>,
 }
 
 impl Assembly {
@@ -267,6 +292,8 @@ impl Assembly {
         // Where a scope's metrics go: (scope, resource in `out`, scope in it).
         let mut open: Vec<(u32, usize, usize)> = Vec::new();
         let mut open_resources: Vec<(u32, usize)> = Vec::new();
+        self.finished = self.epoch;
+        self.taken.clear();
         for used in 0..self.used.len() {
             let slot = &mut self.families[self.used[used] as usize];
             let data = slot.take_points(&mut self.groups);
@@ -289,6 +316,11 @@ impl Assembly {
                     (resource_out, scopes.len() - 1)
                 }
             };
+            self.taken.push(Taken {
+                under: (index(resource_out), index(scope_out)),
+                family: self.used[used],
+                len: index(slot.last_len),
+            });
             let metrics = &mut out.resources[resource_out].scopes[scope_out].metrics;
             if metrics.is_empty() {
                 metrics.reserve_exact(self.used.len());
@@ -299,6 +331,38 @@ impl Assembly {
             }
         }
         self.discard();
+    }
+
+    /// The position of each family's first point in the batch that was finished last;
+    /// [`NONE`] for those without points. To be handed to [`Assembly::locate`].
+    pub(crate) fn first_slots(&mut self) -> Vec<u32> {
+        self.taken.sort_by_key(|taken| taken.under);
+        let mut slots = alloc::vec![NONE; self.families.len()];
+        let mut next = 0;
+        for Taken { family, len, .. } in &self.taken {
+            slots[*family as usize] = next;
+            next += len;
+        }
+        slots
+    }
+
+    /// Where samples of a place went in the batch that was finished last, and will go in the
+    /// next one if nothing changes. `None` if something changed.
+    pub(crate) fn locate(
+        &self,
+        place: &Place,
+        metadata: &MetadataStore,
+        first_slots: &[u32],
+    ) -> Option<Located> {
+        let name = self.names.get(place.name as usize)?;
+        if name.version != metadata.version() || name.generation != place.generation {
+            return None;
+        }
+        let group = self.groups.get(place.group as usize).filter(|group| group.epoch == self.finished)?;
+        let first = first_slots[group.family as usize];
+        let slot = (first != NONE && group.at != NONE).then(|| first + group.at);
+        let kind = self.families[group.family as usize].family.kind;
+        Some(Located { group: place.group, role: place.role, kind, slot })
     }
 
     /// How many slots there are: grows with every name and label set ever seen.
@@ -444,11 +508,23 @@ impl FamilySlot {
                 points.len()
             }
             MetricData::Histogram(Histogram { points, .. }) => {
-                *points = own.filter_map(|at| groups[*at as usize].histogram_point()).collect();
+                for at in own {
+                    let group = &mut groups[*at as usize];
+                    if let Some(point) = group.histogram_point() {
+                        group.at = index(points.len());
+                        points.push(point);
+                    }
+                }
                 points.len()
             }
             MetricData::Summary(points) => {
-                *points = own.filter_map(|at| groups[*at as usize].summary_point()).collect();
+                for at in own {
+                    let group = &mut groups[*at as usize];
+                    if let Some(point) = group.summary_point() {
+                        group.at = index(points.len());
+                        points.push(point);
+                    }
+                }
                 points.len()
             }
             MetricData::Empty | MetricData::ExponentialHistogram(_) => 0,
@@ -574,7 +650,7 @@ fn index(at: usize) -> u32 {
     clippy::cast_sign_loss,
     reason = "the conversion is the point; nonsense in gives the same nonsense out as upstream"
 )]
-fn whole(count: f64) -> u64 {
+pub(crate) fn whole(count: f64) -> u64 {
     if count < 0.0 { (count as i64) as u64 } else { count as u64 }
 }
 

@@ -66,6 +66,18 @@ impl Entry {
     pub(crate) fn hash(&self) -> u64 {
         self.fingerprint.hash()
     }
+
+    /// The length of its text.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.fingerprint.len as usize
+    }
+
+    /// The entry that came next when this one was last seen.
+    #[inline]
+    pub(crate) fn next(&self) -> u32 {
+        self.next
+    }
 }
 
 /// The entries of a target.
@@ -162,8 +174,41 @@ impl SeriesCache {
         self.key.of(line).hash()
     }
 
+    /// All entries in the order of the last body, if it showed each of them once.
+    pub(crate) fn order(&self) -> Option<Vec<u32>> {
+        let mut was_there = alloc::vec![false; self.entries.len()];
+        let mut order = Vec::with_capacity(self.entries.len());
+        let mut at = self.first;
+        for _ in 0..self.entries.len() {
+            if core::mem::replace(was_there.get_mut(at as usize)?, true) {
+                return None;
+            }
+            order.push(at);
+            at = self.entries[at as usize].next;
+        }
+        Some(order)
+    }
+
+    /// Where the order of the last body begins.
+    pub(crate) fn first(&self) -> u32 {
+        self.first
+    }
+
+    /// The entry at `at`, if `rest` begins with its text.
+    #[inline]
+    pub(crate) fn at(&self, at: u32, rest: &[u8]) -> Option<&Entry> {
+        let entry = self.entries.get(at as usize)?;
+        let wanted = entry.fingerprint;
+        (self.key.of(rest.get(..wanted.len as usize)?) == wanted).then_some(entry)
+    }
+
     pub(crate) fn entry(&mut self, at: u32) -> &mut Entry {
         &mut self.entries[at as usize]
+    }
+
+    /// All entries by place.
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
     }
 
     pub(crate) fn iter(&self) -> core::slice::Iter<'_, Entry> {

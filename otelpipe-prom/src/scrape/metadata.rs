@@ -130,6 +130,21 @@ impl MetadataStore {
         at
     }
 
+    /// How many more scrapes like `scrape`, the last one, may come before something that it
+    /// did not show is forgotten; `None` if it showed all.
+    pub(crate) fn scrapes_left(&self, scrape: u32) -> Option<u32> {
+        let ages = self.families.iter().flatten().map(|known| scrape.wrapping_sub(known.seen));
+        let oldest = ages.max().unwrap_or_default();
+        (oldest > 0).then(|| KEPT_SCRAPES.saturating_sub(oldest))
+    }
+
+    /// Makes up for so many scrapes that showed what `scrape`, the last one, did.
+    pub(crate) fn age(&mut self, scrapes: u32, scrape: u32) {
+        for known in self.families.iter_mut().flatten().filter(|known| known.seen != scrape) {
+            known.seen = known.seen.wrapping_sub(scrapes);
+        }
+    }
+
     /// Forgets what was last seen too long before `scrape`.
     pub(crate) fn sweep(&mut self, scrape: u32) {
         let before = self.index.len();

@@ -38,6 +38,7 @@ mod duration;
 mod fingerprint;
 mod intern;
 mod labels;
+mod layout;
 mod limits;
 mod metadata;
 mod report;

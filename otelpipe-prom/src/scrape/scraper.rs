@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use otelpipe_core::attributes::Attributes;
 use otelpipe_core::batch::MetricBatch;
+use otelpipe_core::frame::{Columns, Frame, Metrics, Shape};
 use otelpipe_core::label::{LabelSet, METRIC_NAME};
 use otelpipe_core::point::{Exemplar, NumberValue};
 use otelpipe_core::time::ns_from_ms;
@@ -16,9 +17,10 @@ use super::cache::{SeriesCache, Verdict};
 use super::config::ScrapeRules;
 use super::intern::Interner;
 use super::labels::Exposed;
+use super::layout::{Layout, Reading};
 use super::limits::LimitError;
 use super::metadata::{MetadataStore, Part};
-use super::report::{ScrapeError, ScrapeReport, ScrapeWarning};
+use super::report::{DroppedSamples, ScrapeError, ScrapeReport, ScrapeWarning};
 use super::resource::{SCOPE_PREFIX, resource, scope};
 use super::staleness::Tracker;
 use super::target::Target;
@@ -76,10 +78,38 @@ pub struct TargetScraper {
     format: Option<Format>,
     /// Entries of cache and metadata after the last success.
     len_at_success: usize,
+    /// Samples and metadata lines of the current body.
+    lines: usize,
+    /// Version of the metadata before the current scrape.
+    version: u64,
+    repetition: Repetition,
 }
 
+/// What [`TargetScraper::scrape_metrics`] needs to read what it read before.
+#[derive(Debug, Default)]
+struct Repetition {
+    layout: Option<Layout>,
+    /// Of the frames that were made last.
+    shape: Option<Arc<Shape>>,
+    /// How many scrapes were read with `layout`.
+    count: u32,
+    /// How many of those there may be before metadata must be forgotten.
+    limit: Option<u32>,
+    /// Whether a body was not what it says.
+    is_refuted: bool,
+    /// How many calm scrapes to let pass before there is another layout, and how many it
+    /// will be next time: a target that is never twice the same should not pay for it.
+    pause: u32,
+    next_pause: u32,
+    /// How many scrapes were read with any layout.
+    total: u64,
+}
+
+/// The longest pause, in scrapes.
+const MAX_PAUSE: u32 = 64;
+
 /// Samples further ahead of the scrape than this are dropped.
-const MAX_AHEAD_MS: i64 = 10 * 60 * 1_000;
+pub(super) const MAX_AHEAD_MS: i64 = 10 * 60 * 1_000;
 
 impl TargetScraper {
     /// A scraper that has seen nothing yet. `rules` are those the target was made with.
@@ -98,6 +128,9 @@ impl TargetScraper {
             scrape: 1,
             format: None,
             len_at_success: 0,
+            lines: 0,
+            version: 0,
+            repetition: Repetition::default(),
         };
         scraper.reports = scraper.report_places();
         scraper
@@ -123,9 +156,79 @@ impl TargetScraper {
         self.interner.len()
     }
 
+    /// How many scrapes showed just what the one before did, so that
+    /// [`TargetScraper::scrape_metrics`] read nothing but their values.
+    pub fn frames(&self) -> u64 {
+        self.repetition.total
+    }
+
+    /// What one scrape gives: points, stale markers, report series. `at_ms` is the time of
+    /// the scrape in milliseconds since the Unix epoch. `spare` are columns of an earlier
+    /// frame that nobody needs any more, or new ones: they are used again.
+    ///
+    /// As long as a target shows the same series, frames share one shape, and a scrape
+    /// allocates nothing. Where anything changes, it is a batch: the same as
+    /// [`TargetScraper::scrape`] gives, as is the report.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use otelpipe_core::frame::{Columns, Metrics};
+    /// use otelpipe_core::label::LabelSet;
+    /// use otelpipe_prom::scrape::{
+    ///     Answer, GlobalConfig, ScrapeConfig, ScrapeOptions, ScrapeRules, Target, TargetScraper,
+    /// };
+    ///
+    /// let mut job = ScrapeConfig::default();
+    /// job.job_name = "shop".into();
+    /// let rules = ScrapeRules::compile(&job, &GlobalConfig::default(), &ScrapeOptions::default())?;
+    /// let rules = Arc::new(rules);
+    /// let found: LabelSet<'_> = [("__address__", "10.0.0.5:8080")].into_iter().collect();
+    /// let target = Target::from_discovered(&found, &LabelSet::new(), &rules)?.expect("no rule drops it");
+    /// let mut scraper = TargetScraper::new(rules, target);
+    ///
+    /// let (mut spare, mut shape) = (Columns::default(), None);
+    /// for (second, body) in [(0, "a 1\n"), (15, "a 2\n"), (30, "a 3\n"), (45, "a 4\n")] {
+    ///     let answer = Answer::Body { body: body.as_bytes(), content_type: None, duration_s: 0.01 };
+    ///     let (metrics, report) = scraper.scrape_metrics(answer, 1_700_000_000_000 + second * 1_000, spare);
+    ///     assert!(report.up);
+    ///     spare = match metrics {
+    ///         Metrics::Frame(frame) => {
+    ///             // Whatever depends on names and attributes was decided for this shape before.
+    ///             let known = shape.get_or_insert_with(|| Arc::clone(frame.shape()));
+    ///             assert!(Arc::ptr_eq(known, frame.shape()));
+    ///             frame.into_parts().1
+    ///         }
+    ///         others => {
+    ///             assert_eq!(others.into_batch().metric_count(), 1 + 5); // with the report series
+    ///             Columns::default()
+    ///         }
+    ///     };
+    /// }
+    /// assert_eq!(scraper.frames(), 2); // the first scrape was new, the second showed what comes again
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn scrape_metrics(
+        &mut self,
+        answer: Answer<'_>,
+        at_ms: i64,
+        spare: Columns,
+    ) -> (Metrics, ScrapeReport) {
+        let mut columns = spare;
+        if let (Some(report), Some(shape)) =
+            (self.repeat(answer, at_ms, &mut columns), self.repetition.shape.as_ref())
+        {
+            return (Frame::new(Arc::clone(shape), columns).into(), report);
+        }
+        let mut batch = MetricBatch::default();
+        let report = self.scrape(answer, at_ms, &mut batch);
+        (self.lay_out(batch, columns, &report), report)
+    }
+
     /// Adds everything that one scrape gives to `out`: points, stale markers, report
     /// series. `at_ms` is the time of the scrape in milliseconds since the Unix epoch.
     pub fn scrape(&mut self, answer: Answer<'_>, at_ms: i64, out: &mut MetricBatch) -> ScrapeReport {
+        self.end_repetition();
+        self.version = self.metadata.version();
         self.scrape = self.scrape.wrapping_add(1);
         let mut report = ScrapeReport::default();
         let result = match answer {
@@ -168,6 +271,7 @@ impl TargetScraper {
     /// Writes stale markers for all series and the report series: the target is gone.
     /// Not to be called when the process ends, or when the target will be scraped again.
     pub fn end(&mut self, at_ms: i64, out: &mut MetricBatch) {
+        self.end_repetition();
         let all = self.tracker.all(&self.cache, self.scrape);
         self.mark_stale(&all, at_ms);
         for (attributes, place) in &mut self.reports {
@@ -175,6 +279,106 @@ impl TargetScraper {
                 self.assembly.add(place, attributes, &mut self.interner, &self.metadata, at_ms, STALE_NAN);
         }
         self.assembly.finish(out);
+    }
+
+    /// Reads a body that shows what the last one showed. `None`, and nothing has changed, if
+    /// it does not.
+    fn repeat(&mut self, answer: Answer<'_>, at_ms: i64, columns: &mut Columns) -> Option<ScrapeReport> {
+        let Answer::Body { body, content_type, duration_s } = answer else { return None };
+        let (repetition, rules) = (&mut self.repetition, &self.rules);
+        let layout = repetition.layout.as_mut()?;
+        if body.is_empty() || repetition.limit.is_some_and(|limit| repetition.count >= limit) {
+            return None;
+        }
+        rules.limits().check_body(body.len()).ok()?;
+        let format = Format::choose(content_type.unwrap_or_default(), Some(rules.fallback)).ok()?;
+        if self.format != Some(format) {
+            return None;
+        }
+        let entries = Entries::new(body, ParseOptions { format, ..ParseOptions::default() });
+        let reading = Reading {
+            at_ms,
+            honor_timestamps: rules.honor_timestamps,
+            track_timestamps: rules.track_timestamps,
+        };
+        let warnings = layout.read(&self.cache, entries, reading, columns);
+        repetition.is_refuted = warnings.is_none();
+        let warnings = warnings?;
+        let report = ScrapeReport {
+            body_bytes: i64::try_from(body.len()).unwrap_or(i64::MAX),
+            warnings,
+            ..layout.report().clone()
+        };
+        repetition.count = repetition.count.saturating_add(1);
+        repetition.total += 1;
+        let values = self.report_values(&report, duration_s);
+        if let Some(layout) = &self.repetition.layout {
+            layout.add_reports(&values, at_ms, columns);
+        }
+        Some(report)
+    }
+
+    /// Makes up for the scrapes that left the state as it was.
+    fn end_repetition(&mut self) {
+        let repetition = &mut self.repetition;
+        if repetition.layout.take().is_none() {
+            return;
+        }
+        if repetition.count > 0 {
+            self.metadata.age(repetition.count, self.scrape);
+            repetition.next_pause = 1;
+        } else if repetition.is_refuted {
+            repetition.rest();
+        }
+    }
+
+    /// After a scrape that showed nothing new: where its values went, for the next one.
+    fn lay_out(&mut self, batch: MetricBatch, spare: Columns, report: &ScrapeReport) -> Metrics {
+        if !self.is_calm(report) {
+            return batch.into();
+        }
+        if self.repetition.pause > 0 {
+            self.repetition.pause -= 1;
+            return batch.into();
+        }
+        let first_slots = self.assembly.first_slots();
+        let locate = |place: &Place| self.assembly.locate(place, &self.metadata, &first_slots);
+        let reports: Vec<_> = self.reports.iter().map(|(_, place)| locate(place)).collect();
+        let of_entry = |entry: &super::cache::Entry| match &entry.verdict {
+            Verdict::Sample { place, .. } => locate(place),
+            _ => None,
+        };
+        let layout = Layout::new(batch.point_count(), &self.cache, self.scrape, report, of_entry, &reports);
+        let repetition = &mut self.repetition;
+        let Some(layout) = layout else {
+            repetition.rest();
+            return batch.into();
+        };
+        let (batch, spare) = match repetition.shape.take() {
+            None => (batch, spare),
+            Some(shape) => match Frame::of_shape(&shape, batch, spare) {
+                Err(parts) => parts,
+                Ok(frame) => return repetition.begin(layout, frame),
+            },
+        };
+        let shape = Arc::new(Shape::of(&batch));
+        match Frame::of_shape(&shape, batch, spare) {
+            Ok(frame) => repetition.begin(layout, frame),
+            Err((batch, _)) => batch.into(), // cannot be: it is its own shape
+        }
+    }
+
+    /// Whether the scrape left nothing in the state that the next one of the same lines would
+    /// change.
+    fn is_calm(&mut self, report: &ScrapeReport) -> bool {
+        let dropped = DroppedSamples { relabel: report.dropped.relabel, ..DroppedSamples::default() };
+        let is_good = report.up && report.body_bytes > 0 && report.dropped == dropped;
+        let is_all_known = report.relabeled == 0 && report.stale == 0 && self.lines == self.cache.size();
+        let is_as_typed = self.metadata.version() == self.version;
+        // Start times are found by looking ahead in the body.
+        let looks_ahead = self.format == Some(Format::OpenMetrics) && self.rules.options.created_timestamps;
+        self.repetition.limit = self.metadata.scrapes_left(self.scrape);
+        is_good && is_all_known && is_as_typed && !looks_ahead && self.repetition.limit != Some(0)
     }
 
     fn read(
@@ -201,6 +405,7 @@ impl TargetScraper {
         let is_trusted = self.format == Some(format);
         let mut entries = Entries::new(body, options);
         self.cache.begin();
+        self.lines = 0;
         let mut state = BodyState { at_ms, ..BodyState::default() };
         loop {
             if is_trusted && self.expected_entry(&mut entries, &mut state, report) {
@@ -214,10 +419,12 @@ impl TargetScraper {
                 None => break,
                 Some(Ok(Known::Sample { key, sample })) => {
                     report.scraped += 1;
+                    self.lines += 1;
                     self.known_sample(key, &sample, &mut state, report);
                 }
                 Some(Ok(Known::Not(Entry::Sample(sample)))) => {
                     report.scraped += 1;
+                    self.lines += 1;
                     match self.cache.find(sample.series().as_bytes()).filter(|_| !is_trusted) {
                         Some(key) => self.known_sample(key, &sample.into(), &mut state, report),
                         None => self.new_sample(&sample, &mut state, report)?,
@@ -267,11 +474,13 @@ impl TargetScraper {
             let kind = if let Part::Kind(kind) = part { Some(kind) } else { None };
             entries.take_metadata(len, kind);
             self.cache.advance(key);
+            self.lines += 1;
             return true;
         }
         let Some(sample) = entries.take_series(len) else { return false };
         self.cache.advance(key);
         report.scraped += 1;
+        self.lines += 1;
         self.known_sample(key, &sample, state, report);
         true
     }
@@ -286,6 +495,7 @@ impl TargetScraper {
         part: Part,
         text: &str,
     ) {
+        self.lines += 1;
         let line = before.and_then(|before| before.get(..before.len() - entries.rest()?.len()));
         let hash = self.cache.hash(line.unwrap_or_default());
         let family = match part {
@@ -507,9 +717,19 @@ impl TargetScraper {
         places
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "counts of samples are far below 2^53")]
     fn add_report(&mut self, report: &ScrapeReport, duration_s: f64, at_ms: i64) {
-        let values = [
+        let values = self.report_values(report, duration_s);
+        for ((attributes, place), value) in self.reports.iter_mut().zip(values) {
+            // Refused only when the target exposes the same series with another time:
+            // the exposed one then stands, as upstream.
+            let _ = self.assembly.add(place, attributes, &mut self.interner, &self.metadata, at_ms, value);
+        }
+    }
+
+    /// Values of [`REPORT_NAMES`].
+    #[expect(clippy::cast_precision_loss, reason = "counts of samples are far below 2^53")]
+    fn report_values(&self, report: &ScrapeReport, duration_s: f64) -> [f64; REPORT_NAMES.len()] {
+        [
             f64::from(u8::from(report.up)),
             duration_s,
             report.scraped as f64,
@@ -518,16 +738,26 @@ impl TargetScraper {
             self.target.timeout().as_secs(),
             self.rules.limits().samples as f64,
             report.body_bytes as f64,
-        ];
-        for ((attributes, place), value) in self.reports.iter_mut().zip(values) {
-            // Refused only when the target exposes the same series with another time:
-            // the exposed one then stands, as upstream.
-            let _ = self.assembly.add(place, attributes, &mut self.interner, &self.metadata, at_ms, value);
-        }
+        ]
     }
 }
 
-/// Report series in the order of [`TargetScraper::add_report`]; the last three are extra.
+impl Repetition {
+    fn begin(&mut self, layout: Layout, frame: Frame) -> Metrics {
+        (self.layout, self.shape, self.count) = (Some(layout), Some(Arc::clone(frame.shape())), 0);
+        self.is_refuted = false;
+        frame.into()
+    }
+
+    /// Nothing came of a layout: the next one has time.
+    fn rest(&mut self) {
+        self.shape = None;
+        self.pause = self.next_pause;
+        self.next_pause = (self.next_pause * 2).clamp(1, MAX_PAUSE);
+    }
+}
+
+/// Report series in the order of [`TargetScraper::report_values`]; the last three are extra.
 const REPORT_NAMES: [&str; 8] = [
     "up",
     "scrape_duration_seconds",
@@ -578,7 +808,7 @@ impl ScrapeReport {
 
 /// `trace_id` and `span_id` in any letter case become the ids, everything else an
 /// attribute. Ids are cut at 16 and 8 bytes, shorter ones padded with zeros in front.
-fn convert_exemplar(exemplar: &crate::text::Exemplar<'_>, sample_ms: i64) -> Exemplar {
+pub(super) fn convert_exemplar(exemplar: &crate::text::Exemplar<'_>, sample_ms: i64) -> Exemplar {
     let mut converted = Exemplar {
         time_ns: ns_from_ms(exemplar.timestamp_ms().unwrap_or(sample_ms)),
         value: NumberValue::Double(exemplar.value()),

@@ -170,6 +170,12 @@ impl<'a> Entries<'a> {
         Some(Ok(entry))
     }
 
+    /// The format that the body is read in.
+    #[inline]
+    pub fn format(&self) -> Format {
+        self.options.format
+    }
+
     /// What is still to be read, if [`Entries::take_series`] and
     /// [`Entries::take_metadata`] can read it.
     #[inline]

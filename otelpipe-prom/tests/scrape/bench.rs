@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use otelpipe_core::attributes::Attributes;
 use otelpipe_core::batch::MetricBatch;
+use otelpipe_core::frame::{Columns, Metrics};
 use otelpipe_core::label::LabelSet;
 use otelpipe_core::metric::{Metric, MetricData};
 use otelpipe_core::point::{Exemplar, Flags, NumberPoint, NumberValue};
@@ -19,6 +20,10 @@ pub(crate) const T0_MS: i64 = 1_700_000_000_000;
 
 pub(crate) struct Bench {
     pub(crate) scraper: TargetScraper,
+    /// Gets the same scrapes, and gives frames where it can.
+    pub(crate) framing: TargetScraper,
+    /// Columns of its last frame.
+    spare: Columns,
     pub(crate) at_ms: i64,
     pub(crate) batch: MetricBatch,
 }
@@ -50,7 +55,9 @@ impl Bench {
         let target = Target::from_discovered(&discovered, &LabelSet::new(), &rules);
         let target = target.expect("a good target").expect("no rule drops it");
         Self {
-            scraper: TargetScraper::new(rules, target),
+            scraper: TargetScraper::new(Arc::clone(&rules), target.clone()),
+            framing: TargetScraper::new(rules, target),
+            spare: Columns::default(),
             at_ms: T0_MS - 15_000,
             batch: MetricBatch::default(),
         }
@@ -59,7 +66,40 @@ impl Bench {
     pub(crate) fn scrape(&mut self, answer: Answer<'_>) -> ScrapeReport {
         self.at_ms += 15_000;
         self.batch = MetricBatch::default();
-        self.scraper.scrape(answer, self.at_ms, &mut self.batch)
+        let report = self.scraper.scrape(answer, self.at_ms, &mut self.batch);
+        self.scrape_to_frame(answer, &report);
+        report
+    }
+
+    /// Whatever the scraper that gives frames does, it gives the same.
+    #[track_caller]
+    fn scrape_to_frame(&mut self, answer: Answer<'_>, wanted: &ScrapeReport) {
+        let spare = core::mem::take(&mut self.spare);
+        let frames = self.framing.frames();
+        let (metrics, report) = self.framing.scrape_metrics(answer, self.at_ms, spare);
+        // As text, in which a NaN is equal to itself.
+        assert_eq!(format!("{report:?}"), format!("{wanted:?}"), "{answer:?}");
+        let is_repeated = self.framing.frames() > frames;
+        let kind = if is_repeated { "values of a known shape" } else { "read as usual" };
+        assert!(!is_repeated || matches!(metrics, Metrics::Frame(_)));
+        if let Metrics::Frame(frame) = &metrics {
+            self.spare = frame.columns().clone();
+        }
+        let batch = metrics.into_batch();
+        if format!("{batch:?}") != format!("{:?}", self.batch) {
+            assert_eq!(lines(&batch, self.at_ms), lines(&self.batch, self.at_ms), "{kind}");
+            panic!("{kind}: {batch:?}\n{:?}", self.batch);
+        }
+    }
+
+    /// The target is gone.
+    pub(crate) fn end(&mut self) {
+        self.at_ms += 15_000;
+        (self.batch, self.spare) = Default::default();
+        self.scraper.end(self.at_ms, &mut self.batch);
+        let mut batch = MetricBatch::default();
+        self.framing.end(self.at_ms, &mut batch);
+        assert_eq!(format!("{batch:?}"), format!("{:?}", self.batch));
     }
 
     pub(crate) fn text(&mut self, body: &str) -> ScrapeReport {

@@ -4,6 +4,7 @@
 
 mod bench;
 mod conversion;
+mod frames;
 mod model;
 mod recognition;
 mod targets;

@@ -1,6 +1,5 @@
 //! What happens from scrape to scrape.
 
-use otelpipe_core::batch::MetricBatch;
 use otelpipe_prom::scrape::Answer;
 
 use crate::bench::{Bench, T0_MS, body_of, lines};
@@ -185,8 +184,7 @@ fn a_type_that_changes_changes_the_metric_with_the_next_scrape() {
 fn the_end_of_a_target_marks_series_and_reports() {
     let mut bench = Bench::new("{}");
     bench.text("a 1\nb 1 5");
-    let mut batch = MetricBatch::default();
-    bench.scraper.end(bench.at_ms, &mut batch);
+    bench.end();
     let wanted = [
         "a gauge stale",
         "up gauge stale",
@@ -195,7 +193,7 @@ fn the_end_of_a_target_marks_series_and_reports() {
         "scrape_samples_post_metric_relabeling gauge stale",
         "scrape_series_added gauge stale",
     ];
-    assert_eq!(lines(&batch, bench.at_ms), wanted);
+    assert_eq!(lines(&bench.batch, bench.at_ms), wanted);
 }
 
 #[test]
