@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing_subscriber::layer::{Layer, SubscriberExt as _};
+use tracing_subscriber::{Registry, reload};
 
 use crate::config::{Leniency, NO_EFFECT, NoEffect, Node, Problems, decode};
 use crate::env::Env;
@@ -46,6 +48,9 @@ pub enum LogEncoding {
     /// One JSON object a line.
     Json,
 }
+
+/// Takes what happens and writes lines of it.
+type Lines = Box<dyn Layer<Registry> + Send + Sync>;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -222,11 +227,26 @@ impl Telemetry {
         }
     }
 
-    /// Starts logging for the whole process, if nobody has done so before.
+    /// Starts logging for the whole process, unless another program has done so before. Called
+    /// again, after a reload, it logs from then on as this says.
     ///
     /// # Errors
     /// When the file for the logs cannot be opened.
     pub fn start_logging(&self, color: bool) -> io::Result<()> {
+        static STARTED: OnceLock<reload::Handle<Lines, Registry>> = OnceLock::new();
+        let lines = self.lines(color)?;
+        if let Some(started) = STARTED.get() {
+            return started.reload(lines).map_err(io::Error::other);
+        }
+        let (layer, handle) = reload::Layer::new(lines);
+        if tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer)).is_ok() {
+            let _ = STARTED.set(handle); // only who has set the subscriber comes here
+        }
+        Ok(())
+    }
+
+    /// What is logged, and how it looks.
+    fn lines(&self, color: bool) -> io::Result<Lines> {
         let writer = match self.log_output.as_str() {
             "stderr" => BoxMakeWriter::new(io::stderr),
             "stdout" => BoxMakeWriter::new(io::stdout),
@@ -235,18 +255,19 @@ impl Telemetry {
                 BoxMakeWriter::new(Mutex::new(file))
             }
         };
-        let plain = tracing_subscriber::fmt()
-            .with_max_level(LevelFilter::from_level(self.log_level))
+        let level = LevelFilter::from_level(self.log_level);
+        let plain = tracing_subscriber::fmt::layer()
             .with_ansi(color && self.log_output == "stderr")
             .with_writer(writer);
-        // a second start, after a reload, keeps the first subscriber
-        let _ = match self.log_encoding {
-            LogEncoding::Console => tracing::subscriber::set_global_default(plain.finish()),
+        Ok(match self.log_encoding {
+            LogEncoding::Console => level.and_then(plain).boxed(),
+            // Without spans: otelpipe has none, and one of a library that lives through a change
+            // of the encoding has no fields as JSON.
             LogEncoding::Json => {
-                tracing::subscriber::set_global_default(plain.json().flatten_event(true).finish())
+                let json = plain.json().flatten_event(true).with_current_span(false).with_span_list(false);
+                level.and_then(json).boxed()
             }
-        };
-        Ok(())
+        })
     }
 }
 

@@ -105,6 +105,39 @@ fn a_hang_up_reads_the_configuration_again() {
 }
 
 #[test]
+fn a_hang_up_changes_level_encoding_and_file_of_the_log() {
+    let (folder, port) = (Folder::new("hang-up-log"), free_port());
+    let with_logs =
+        |logs: &str| config(port, "basic").replace("telemetry: {", &format!("telemetry: {{logs: {logs}, "));
+    let file = folder.write("config.yaml", config(port, "basic"));
+    let collector = Collector::start(&["--config", &file], &[]);
+    collector.wait_for_line(&["INFO", "Everything is ready"]);
+    assert!(!collector.log().contains("DEBUG"));
+    let log = folder.write("otelpipe.log", "");
+    folder.write(
+        "config.yaml",
+        with_logs(&format!("{{level: debug, encoding: json, output_paths: ['{log}']}}")),
+    );
+    collector.hang_up();
+    collector.wait_for_line(&["INFO", "Starting again"]);
+    wait_for(port, "page", |page| page.starts_with("HTTP/1.1 200").then_some(()));
+    folder.write("config.yaml", with_logs("{level: debug}"));
+    collector.hang_up();
+    collector.wait_for_line(&["DEBUG", "started", "pipeline=\"metrics\""]);
+    let ended = collector.terminate();
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    let between = std::fs::read_to_string(log).unwrap();
+    let lines: Vec<serde_json::Value> =
+        between.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let has = |level: &str, message: &str| {
+        lines.iter().any(|line| line["level"] == level && line["message"].as_str().unwrap().contains(message))
+    };
+    assert!(has("DEBUG", "started") && has("INFO", "Everything is ready"), "{between}");
+    assert!(has("INFO", "Starting again"), "{between}");
+    assert_eq!(ended.stderr.matches("Everything is ready").count(), 2, "{}", ended.stderr);
+}
+
+#[test]
 fn a_hang_up_with_the_same_port_opens_it_again() {
     let (folder, port) = (Folder::new("hang-up-same"), free_port());
     let file = folder.write("config.yaml", config(port, "basic"));
