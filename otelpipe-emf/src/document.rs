@@ -3,7 +3,6 @@
 use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::ops::Range;
 
 use otelpipe_core::metric::MetricKind;
 use otelpipe_core::number;
@@ -13,77 +12,18 @@ use crate::datapoint::{Complex, EmfValue};
 use crate::dimension::{DimensionSets, OTEL_LIB};
 use crate::group::{Group, Groups, KUBERNETES, Names, is_workload};
 use crate::json::{write_canonical, write_string};
+use crate::kubernetes::kubernetes_object;
 use crate::log_event::LogEventRef;
+use crate::metrics::Metrics;
 use crate::report::{DropReason, EmfReport};
 use crate::rules::{DeclarationIndex, EnvelopeVersion, Rules, SelectionId, Selections};
+use crate::special::{Special, specials};
 use crate::template::{Hole, Identity, Templates};
 
 /// The label that sets the storage resolution; it is in no document.
 const STORAGE_RESOLUTION: &str = "aws.emf.storage_resolution";
 
 const DEFAULT_RESOLUTION: i64 = 60;
-
-/// The metrics of a batch: names and what their definitions look like.
-#[derive(Debug, Default)]
-pub(crate) struct Metrics<'a> {
-    facts: Vec<MetricFacts<'a>>,
-    /// Pieces of JSON that `facts` refer to.
-    text: String,
-    /// Place of each metric among all, by name; equal names have equal ranks.
-    ranks: Vec<u32>,
-}
-
-#[derive(Debug)]
-struct MetricFacts<'a> {
-    name: Cow<'a, str>,
-    /// By [`MetricIds`](crate::template::MetricIds).
-    id: u32,
-    /// `"name":`
-    key: Range<usize>,
-    /// `{"Name":"name","Unit":"unit","StorageResolution":`
-    definition: Range<usize>,
-    selection: SelectionId,
-}
-
-impl<'a> Metrics<'a> {
-    pub(crate) fn push(&mut self, name: Cow<'a, str>, id: u32, unit: &str, selection: SelectionId) -> u32 {
-        let start = self.text.len();
-        write_string(&name, &mut self.text);
-        self.text.push(':');
-        let key = start..self.text.len();
-        self.text.push_str("{\"Name\":");
-        write_string(&name, &mut self.text);
-        self.text.push_str(",\"Unit\":");
-        write_string(unit, &mut self.text);
-        self.text.push_str(",\"StorageResolution\":");
-        let definition = key.end..self.text.len();
-        self.facts.push(MetricFacts { name, id, key, definition, selection });
-        u32::try_from(self.facts.len() - 1).unwrap_or(u32::MAX)
-    }
-
-    pub(crate) fn name(&self, metric: u32) -> &str {
-        &self.facts[metric as usize].name
-    }
-
-    fn piece(&self, range: &Range<usize>) -> &str {
-        self.text.get(range.clone()).expect("ranges are taken at the ends of pieces")
-    }
-
-    /// To be called after the last `push`.
-    pub(crate) fn rank(&mut self) {
-        let mut order: Vec<usize> = (0..self.facts.len()).collect();
-        order.sort_unstable_by(|a, b| self.facts[*a].name.cmp(&self.facts[*b].name));
-        self.ranks.clear();
-        self.ranks.resize(order.len(), 0);
-        let mut rank = 0;
-        for pair in 0..order.len() {
-            if pair > 0 && self.facts[order[pair]].name != self.facts[order[pair - 1]].name {
-                rank += 1;
-            }
-            self.ranks[order[pair]] = rank;
-        }
-    }
-}
 
 /// A value of the document at hand.
 #[derive(Clone, Copy, Debug)]
@@ -102,28 +42,6 @@ struct Chosen {
 struct Measurement {
     declarations: Vec<DeclarationIndex>,
     sets: DimensionSets,
-}
-
-/// Members of the root besides labels and metrics, in the order of their names.
-#[derive(Clone, Copy, Debug)]
-enum Special {
-    CloudWatchMetrics,
-    Timestamp,
-    Version,
-    Aws,
-    PromMetricType,
-}
-
-impl Special {
-    fn name(self) -> &'static str {
-        match self {
-            Self::CloudWatchMetrics => "CloudWatchMetrics",
-            Self::Timestamp => "Timestamp",
-            Self::Version => "Version",
-            Self::Aws => "_aws",
-            Self::PromMetricType => "prom_metric_type",
-        }
-    }
 }
 
 /// Writes the documents of a batch, one group after the other.
@@ -242,7 +160,7 @@ impl<'w, 'a> DocumentWriter<'w, 'a> {
         metrics.clear();
         values.clear();
         for entry in self.groups.entries(group) {
-            metrics.push(self.metrics.facts[entry.metric as usize].id);
+            metrics.push(self.metrics.id(entry.metric));
             values.push(entry.value);
         }
         group.quantile.is_none() && u16::try_from(values.len()).is_ok()
@@ -336,7 +254,7 @@ impl<'w, 'a> DocumentWriter<'w, 'a> {
     fn collect_metrics(&mut self, group: &Group<'a>, report: &mut EmfReport) {
         self.chosen.clear();
         self.chosen.extend(self.groups.entries(group).enumerate().map(|(at, entry)| Chosen {
-            rank: self.metrics.ranks[entry.metric as usize],
+            rank: self.metrics.rank(entry.metric),
             metric: entry.metric,
             value: entry.value,
             arrival: u16::try_from(at).unwrap_or(u16::MAX),
@@ -382,7 +300,7 @@ impl<'w, 'a> DocumentWriter<'w, 'a> {
         self.decided.clear();
         let mut chosen = core::mem::take(&mut self.chosen);
         for chosen in &mut chosen {
-            let selection = self.metrics.facts[chosen.metric as usize].selection;
+            let selection = self.metrics.selection(chosen.metric);
             let known = self.decided.iter().find(|(other, _)| *other == selection);
             chosen.measurement = match known {
                 Some((_, measurement)) => *measurement,
@@ -516,8 +434,7 @@ impl<'w, 'a> DocumentWriter<'w, 'a> {
                 _ => {
                     if let Some(chosen) = metrics.next() {
                         self.comma();
-                        let facts = &self.metrics.facts[chosen.metric as usize];
-                        self.out.push_str(self.metrics.piece(&facts.key));
+                        self.out.push_str(self.metrics.key(chosen.metric));
                         let start = self.out.len();
                         self.complex.write(chosen.value, self.out);
                         self.hole(start, Some(chosen.arrival));
@@ -607,8 +524,7 @@ impl<'w, 'a> DocumentWriter<'w, 'a> {
             for chosen in chosen.iter().filter(|chosen| chosen.measurement == Some(at)) {
                 self.out.push_str(separator);
                 separator = ",";
-                let facts = &self.metrics.facts[chosen.metric as usize];
-                self.out.push_str(self.metrics.piece(&facts.definition));
+                self.out.push_str(self.metrics.definition(chosen.metric));
                 number::write_i64(self.resolution, self.out);
                 self.out.push('}');
             }
@@ -635,95 +551,7 @@ impl<'w, 'a> DocumentWriter<'w, 'a> {
     }
 }
 
-fn specials(version: EnvelopeVersion, extracts: bool, prometheus: bool) -> impl Iterator<Item = Special> {
-    let (zero, one) = (version == EnvelopeVersion::Zero, version == EnvelopeVersion::One);
-    [
-        (zero && extracts, Special::CloudWatchMetrics),
-        (zero, Special::Timestamp),
-        ((zero || one) && extracts, Special::Version),
-        (one && extracts, Special::Aws),
-        (prometheus, Special::PromMetricType),
-    ]
-    .into_iter()
-    .filter_map(|(present, member)| present.then_some(member))
-}
-
 /// Position of a label among sorted ones.
 fn position(labels: &[(&str, Cow<'_, str>)], name: &str) -> Option<usize> {
     labels.binary_search_by(|(key, _)| (*key).cmp(name)).ok()
-}
-
-/// The `kubernetes` object as compact JSON; labels without text are left out.
-///
-/// Source: `addKubernetesWrapper` in `exporter/awsemfexporter/grouped_metric.go`.
-fn kubernetes_object<'l>(label: impl Fn(&str) -> &'l str) -> String {
-    let mut out = String::from("{");
-    let member = |name: &str, text: &str, out: &mut String| {
-        if !text.is_empty() {
-            if !out.ends_with('{') {
-                out.push(',');
-            }
-            out.push('"');
-            out.push_str(name);
-            out.push_str("\":");
-            write_string(text, out);
-        }
-    };
-    let object = |name: &str, members: &[(&str, &str)], out: &mut String| {
-        if members.iter().any(|(_, from)| !label(from).is_empty()) {
-            if !out.ends_with('{') {
-                out.push(',');
-            }
-            out.push('"');
-            out.push_str(name);
-            out.push_str("\":{");
-            for (name, from) in members {
-                member(name, label(from), out);
-            }
-            out.push('}');
-        }
-    };
-    member("container_name", label("container"), &mut out);
-    object("docker", &[("container_id", "container_id")], &mut out);
-    member("host", label("NodeName"), &mut out);
-    object("labels", &[("app", "app"), ("pod-template-hash", "pod-template-hash")], &mut out);
-    member("namespace_name", label("Namespace"), &mut out);
-    member("pod_id", label("PodId"), &mut out);
-    member("pod_name", label("PodName"), &mut out);
-    object("pod_owners", &[("owner_kind", "owner_kind"), ("owner_name", "owner_name")], &mut out);
-    member("service_name", label("Service"), &mut out);
-    out.push('}');
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_kubernetes_object_has_all_members_in_order() {
-        let object = kubernetes_object(|name| match name {
-            "container" => "c",
-            "container_id" => "ci",
-            "NodeName" => "n",
-            "app" => "a",
-            "pod-template-hash" => "h",
-            "Namespace" => "ns",
-            "PodId" => "pi",
-            "PodName" => "p\"",
-            "owner_kind" => "ok",
-            "owner_name" => "on",
-            "Service" => "s",
-            _ => "",
-        });
-        assert_eq!(
-            object,
-            r#"{"container_name":"c","docker":{"container_id":"ci"},"host":"n","labels":{"app":"a","pod-template-hash":"h"},"namespace_name":"ns","pod_id":"pi","pod_name":"p\"","pod_owners":{"owner_kind":"ok","owner_name":"on"},"service_name":"s"}"#
-        );
-        assert_eq!(
-            kubernetes_object(|name| if name == "owner_name" { "x" } else { "" }),
-            r#"{"pod_owners":{"owner_name":"x"}}"#
-        );
-        assert_eq!(kubernetes_object(|_| ""), "{}");
-    }
 }
