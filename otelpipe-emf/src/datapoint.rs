@@ -20,6 +20,13 @@ pub(crate) enum EmfValue {
     Distribution(u32),
 }
 
+impl EmfValue {
+    /// No number takes more bytes than this: a sign, 17 digits, zeros or an exponent.
+    pub(crate) const LONGEST_NUMBER: usize = 26;
+    /// Nor any value more than this: values and counts, with names and statistics.
+    pub(crate) const LONGEST: usize = (2 * MAX_VALUES + 4) * (Self::LONGEST_NUMBER + 1) + 80;
+}
+
 /// What is known of measurements besides the values.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Statistics {

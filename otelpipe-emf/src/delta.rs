@@ -28,6 +28,11 @@ impl<T> Default for LastValues<T> {
 }
 
 impl<T: Copy> LastValues<T> {
+    /// The last value.
+    pub(crate) fn get(&self, series: SeriesKey) -> Option<T> {
+        self.seen.get(&series).map(|last| last.value)
+    }
+
     /// Puts `value` in the place of the last one and returns that.
     pub(crate) fn replace(&mut self, series: SeriesKey, value: T, at_ms: i64) -> Option<T> {
         self.seen.insert(series, Seen { value, at_ms }).map(|last| last.value)

@@ -44,6 +44,16 @@ struct Measurement {
     sets: DimensionSets,
 }
 
+/// A document that was just written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Written<'w> {
+    pub(crate) event: LogEventRef<'w>,
+    /// Where time and values stand.
+    pub(crate) holes: &'w [Hole],
+    /// Where members begin.
+    pub(crate) cuts: &'w [usize],
+}
+
 /// Writes the documents of a batch, one group after the other.
 #[derive(Debug)]
 pub(crate) struct DocumentWriter<'w, 'a> {
@@ -76,6 +86,9 @@ pub(crate) struct DocumentWriter<'w, 'a> {
     arrived: (Vec<u32>, Vec<EmfValue>),
     /// Where time and values stand in the document at hand.
     holes: Vec<Hole>,
+    /// Where its members begin.
+    cuts: Vec<usize>,
+    was_cut: bool,
     out: &'w mut String,
 }
 
@@ -109,6 +122,8 @@ impl<'w, 'a> DocumentWriter<'w, 'a> {
             templates: None,
             arrived: (Vec::new(), Vec::new()),
             holes: Vec::new(),
+            cuts: Vec::new(),
+            was_cut: false,
             out,
         }
     }
@@ -124,7 +139,7 @@ impl<'w, 'a> DocumentWriter<'w, 'a> {
         &mut self,
         group: &Group<'a>,
         report: &mut EmfReport,
-        emit: &mut impl FnMut(LogEventRef<'_>),
+        emit: &mut impl FnMut(Written<'_>),
     ) {
         let is_small = self.collect_arrived(group);
         if is_small && self.splice(group, report) {
@@ -205,15 +220,21 @@ impl<'w, 'a> DocumentWriter<'w, 'a> {
         self.templates = Some((templates, now_ms));
     }
 
+    /// Whether a document was cut because of its length.
+    pub(crate) fn was_cut(&self) -> bool {
+        self.was_cut
+    }
+
     /// Hands over the document at hand.
-    fn emit(&self, group: &Group<'a>, emit: &mut impl FnMut(LogEventRef<'_>)) {
+    fn emit(&self, group: &Group<'a>, emit: &mut impl FnMut(Written<'_>)) {
         let stream = self.names.get(group.stream);
-        emit(LogEventRef {
+        let event = LogEventRef {
             group: self.names.get(group.group),
             stream: if stream.is_empty() { &self.rules.options.default_log_stream } else { stream },
             timestamp_ms: group.timestamp_ms,
             message: self.out,
-        });
+        };
+        emit(Written { event, holes: &self.holes, cuts: &self.cuts });
     }
 
     fn collect_labels(&mut self, group: &Group<'a>) {
@@ -379,14 +400,17 @@ impl<'w, 'a> DocumentWriter<'w, 'a> {
         chosen: &[Chosen],
         group: &Group<'a>,
         report: &mut EmfReport,
-        emit: &mut impl FnMut(LogEventRef<'_>),
+        emit: &mut impl FnMut(Written<'_>),
     ) {
         self.write_document(chosen, group);
         if self.out.len() <= self.rules.options.max_message_bytes {
             report.documents += 1;
             report.values += chosen.len() as u64;
             self.emit(group, emit);
-        } else if let [one] = chosen {
+            return;
+        }
+        self.was_cut = true;
+        if let [one] = chosen {
             report.drop_value(DropReason::TooLarge, || self.metrics.name(one.metric).into());
         } else {
             let (first, second) = chosen.split_at(chosen.len() / 2);
@@ -398,6 +422,7 @@ impl<'w, 'a> DocumentWriter<'w, 'a> {
     fn write_document(&mut self, chosen: &[Chosen], group: &Group<'a>) {
         self.out.clear();
         self.holes.clear();
+        self.cuts.clear();
         self.out.push('{');
         let extracts = chosen.iter().any(|chosen| chosen.measurement.is_some());
         let mut specials =
@@ -547,6 +572,7 @@ impl<'w, 'a> DocumentWriter<'w, 'a> {
     fn comma(&mut self) {
         if self.out.len() > 1 {
             self.out.push(',');
+            self.cuts.push(self.out.len());
         }
     }
 }

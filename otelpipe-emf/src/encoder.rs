@@ -4,9 +4,11 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use otelpipe_core::batch::MetricBatch;
+use otelpipe_core::frame::Metrics;
 
 use crate::config::{EmfConfig, EmfConfigError, EmfWarning};
 use crate::document::DocumentWriter;
+use crate::frame::{FrameCounts, Frames, Run};
 use crate::log_event::{LogEvent, LogEventRef};
 use crate::options::EmfOptions;
 use crate::pass::{Pass, State};
@@ -49,6 +51,7 @@ pub struct EmfEncoder {
     rules: Rules,
     state: State,
     templates: Templates,
+    frames: Frames,
     text: String,
 }
 
@@ -62,8 +65,13 @@ impl EmfEncoder {
         options: EmfOptions,
     ) -> Result<(Self, Vec<EmfWarning>), Vec<EmfConfigError>> {
         let (rules, warnings) = Rules::compile(config, options)?;
-        let encoder =
-            Self { rules, state: State::default(), templates: Templates::default(), text: String::new() };
+        let encoder = Self {
+            rules,
+            state: State::default(),
+            templates: Templates::default(),
+            frames: Frames::default(),
+            text: String::new(),
+        };
         Ok((encoder, warnings))
     }
 
@@ -92,8 +100,7 @@ impl EmfEncoder {
         now_ms: i64,
         mut emit: impl FnMut(LogEventRef<'_>),
     ) -> EmfReport {
-        self.state.begin(&self.rules, now_ms);
-        self.templates.trim(&mut self.state.metric_ids, now_ms);
+        self.begin(now_ms);
         let mut pass = Pass::new(&self.rules, &mut self.state, now_ms);
         for resource in &batch.resources {
             pass.resource(resource);
@@ -105,8 +112,96 @@ impl EmfEncoder {
             DocumentWriter::new(&self.rules, &state.names, &state.selections, parts, &mut self.text)
                 .with_templates(&mut self.templates, now_ms);
         for group in &groups.groups {
-            writer.write_group(group, &mut report, &mut emit);
+            writer.write_group(group, &mut report, &mut |written| emit(written.event));
         }
         report
+    }
+
+    /// Hands the documents of all parts (see [`Metrics::parts`]) to `emit`, as
+    /// [`encode_with`](Self::encode_with) does for one batch with the resources of all parts
+    /// in order.
+    ///
+    /// From the second frame of a shape on, its documents are copies of constant text with
+    /// the frame's numbers between: no label is looked at, nothing is grouped and nothing
+    /// allocated, save for exponential histograms. As long as, that is, its points come to
+    /// the same groups as before; if not, or if documents get values of several parts, the
+    /// reference path writes them. [`frame_counts`](Self::frame_counts) tells how often.
+    ///
+    /// ```
+    /// use otelpipe_core::batch::MetricBatch;
+    /// use otelpipe_core::frame::{Frame, Metrics};
+    /// use otelpipe_core::metric::{Metric, MetricData};
+    /// use otelpipe_core::point::NumberPoint;
+    /// use otelpipe_emf::config::EmfConfig;
+    /// use otelpipe_emf::encoder::EmfEncoder;
+    /// use otelpipe_emf::options::EmfOptions;
+    ///
+    /// let (mut encoder, _) = EmfEncoder::compile(&EmfConfig::default(), EmfOptions::default()).unwrap();
+    /// let mut batch = MetricBatch::default();
+    /// let point = NumberPoint::new(0.25, 1_700_000_000_000_000_000).with("pod", "web-1");
+    /// batch.scope_mut().metrics.push(Metric::new("cpu", MetricData::Gauge(vec![point])));
+    ///
+    /// // What a scraper hands over: the same shape each time, other values.
+    /// let mut parts = [Metrics::Frame(Frame::of(batch))];
+    /// for (at, value) in [0.25, 0.5, 0.75].into_iter().enumerate() {
+    ///     let Metrics::Frame(frame) = &mut parts[0] else { unreachable!() };
+    ///     frame.columns_mut().numbers[0].value = value.into();
+    ///     let report = encoder.encode_frames(&parts, 1_700_000_000_500, |event| {
+    ///         assert!(event.message.ends_with(&format!(r#""cpu":{value},"pod":"web-1"}}"#)));
+    ///     });
+    ///     assert_eq!(report.spliced, u64::from(at > 0));
+    /// }
+    /// assert_eq!(encoder.frame_counts().spliced, 2);
+    /// ```
+    pub fn encode_frames(
+        &mut self,
+        parts: &[Metrics],
+        now_ms: i64,
+        mut emit: impl FnMut(LogEventRef<'_>),
+    ) -> EmfReport {
+        self.begin(now_ms);
+        let Self { rules, state, templates, frames, text } = self;
+        let batches = frames.take_batches(parts.len());
+        frames.choose(parts, &batches, rules, state);
+        let mut pass = Pass::new(rules, state, now_ms);
+        frames.arrive(parts, &batches, &mut pass);
+        let Pass { groups, mut metrics, mut report, state, .. } = pass;
+        metrics.sort();
+        let grouped = (&groups, &metrics, &state.complex);
+        let mut writer = DocumentWriter::new(rules, &state.names, &state.selections, grouped, text)
+            .with_templates(templates, now_ms);
+        let names = (&*state, &rules.options.default_log_stream);
+        let mut from = 0;
+        for (at, part) in parts.iter().enumerate() {
+            match (frames.run(at), part) {
+                (run @ Run::Spliced { .. }, Metrics::Frame(frame)) => {
+                    frames.write((frame, run), names, &mut report, &mut emit);
+                }
+                (Run::Reference { groups_end }, _) => {
+                    for group in &groups.groups[from..groups_end] {
+                        writer.write_group(group, &mut report, &mut |written| emit(written.event));
+                    }
+                    from = groups_end;
+                }
+                (Run::Spliced { .. }, _) => {} // only frames are
+            }
+        }
+        frames.give_back(batches);
+        report
+    }
+
+    /// How the parts of all calls of [`encode_frames`](Self::encode_frames) were written, and
+    /// what is kept for the next ones. Walks over all shapes in use.
+    pub fn frame_counts(&self) -> FrameCounts {
+        self.frames.counts()
+    }
+
+    /// Drops what is void or out of use. To be called before each batch.
+    fn begin(&mut self, now_ms: i64) {
+        if self.state.begin(&self.rules, now_ms) {
+            self.frames.forget();
+        }
+        self.frames.trim(now_ms);
+        self.templates.trim(&mut self.state.metric_ids, now_ms);
     }
 }

@@ -59,12 +59,14 @@ impl Names {
         &self.names[id as usize]
     }
 
-    /// To be called between batches only: the ids of the last batch are void then.
-    pub(crate) fn limit(&mut self) {
-        if self.names.len() > MAX_NAMES {
+    /// To be called between batches only. Returns whether all ids are void.
+    pub(crate) fn limit(&mut self) -> bool {
+        let is_full = self.names.len() > MAX_NAMES;
+        if is_full {
             self.names.clear();
             self.table.clear();
         }
+        is_full
     }
 }
 
@@ -261,7 +263,9 @@ pub(crate) struct Group<'a> {
     pub(crate) quantile: Option<f64>,
     pub(crate) timestamp_ms: i64,
     pub(crate) kind: MetricKind,
-    part: u32,
+    pub(crate) part: u32,
+    /// Hash of the labels.
+    pub(crate) labels: u64,
     pub(crate) group: NameId,
     pub(crate) stream: NameId,
     first: u32,
@@ -327,8 +331,8 @@ impl LabelHashes {
 }
 
 impl<'a> Groups<'a> {
-    /// Puts a value into the group of its labels and place. `names` is asked for log
-    /// group and stream only when it matters.
+    /// Puts a value into the group of its labels and place, and returns that group's
+    /// position. `names` is asked for log group and stream only when it matters.
     pub(crate) fn add(
         &mut self,
         place: Place,
@@ -337,7 +341,7 @@ impl<'a> Groups<'a> {
         derives_kubernetes: bool,
         (hasher, metric, value): (&LabelHasher, u32, EmfValue),
         names: impl FnOnce(PointLabels<'_, 'a>) -> (NameId, NameId),
-    ) {
+    ) -> u32 {
         let hash = hasher.one((place.labels, place.timestamp_ms, place.kind, place.part));
         let origin = &self.origins[place.origin];
         let labels = PointLabels { origin, attributes, quantile };
@@ -370,7 +374,7 @@ impl<'a> Groups<'a> {
             let group = &mut self.groups[*at as usize];
             self.entries[group.last as usize].next = entry;
             group.last = entry;
-            return;
+            return *at;
         }
         let (group, stream) = resolved.unwrap_or((origin.group, origin.stream));
         let at = u32::try_from(self.groups.len()).unwrap_or(END);
@@ -381,12 +385,14 @@ impl<'a> Groups<'a> {
             timestamp_ms: place.timestamp_ms,
             kind: place.kind,
             part: place.part,
+            labels: place.labels,
             group,
             stream,
             first: entry,
             last: entry,
         });
         self.table.insert_unique(hash, (hash, at), |(hash, _)| *hash);
+        at
     }
 
     /// The labels of a group.
@@ -400,11 +406,16 @@ impl<'a> Groups<'a> {
 
     /// The values of a group in order of arrival.
     pub(crate) fn entries(&self, group: &Group<'a>) -> impl Iterator<Item = &Entry> {
-        let mut at = group.first;
+        self.entry_positions(group).map(|at| &self.entries[at as usize])
+    }
+
+    /// The same, as positions among all values in order of arrival.
+    pub(crate) fn entry_positions(&self, group: &Group<'a>) -> impl Iterator<Item = u32> {
+        let mut next = group.first;
         core::iter::from_fn(move || {
-            let entry = self.entries.get(at as usize)?;
-            at = entry.next;
-            Some(entry)
+            let at = next;
+            next = self.entries.get(at as usize)?.next;
+            Some(at)
         })
     }
 }

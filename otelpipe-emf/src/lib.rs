@@ -24,6 +24,7 @@ mod delta;
 pub mod dimension;
 mod document;
 pub mod encoder;
+pub mod frame;
 mod group;
 mod json;
 mod kubernetes;

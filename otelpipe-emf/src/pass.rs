@@ -15,6 +15,7 @@ use otelpipe_core::time::ms_from_ns;
 use crate::datapoint::{Complex, EmfValue, Statistics, summary_is_finite};
 use crate::delta::LastValues;
 use crate::dimension::OTEL_LIB;
+use crate::frame::trace::{OtherKind, Trace};
 use crate::group::{Groups, LabelHasher, NameId, Names, Origin, OriginNames, Place, PointLabels, series_key};
 use crate::json::label_text;
 use crate::metrics::Metrics;
@@ -36,24 +37,26 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// To be called before each batch.
-    pub(crate) fn begin(&mut self, rules: &Rules, now_ms: i64) {
-        self.names.limit();
+    /// To be called before each batch. Returns whether the ids of names are void.
+    pub(crate) fn begin(&mut self, rules: &Rules, now_ms: i64) -> bool {
         self.complex.clear();
         self.sums.sweep(now_ms, rules.options.delta_expiry_ms);
         self.summaries.sweep(now_ms, rules.options.delta_expiry_ms);
+        self.names.limit()
     }
 }
 
 /// One batch on its way into groups.
 #[derive(Debug)]
 pub(crate) struct Pass<'e, 'a> {
-    rules: &'e Rules,
+    pub(crate) rules: &'e Rules,
     pub(crate) state: &'e mut State,
     pub(crate) groups: Groups<'a>,
     pub(crate) metrics: Metrics<'a>,
     pub(crate) report: EmfReport,
-    now_ms: i64,
+    /// Notes what becomes of each slot; then the last values of series stay as they are.
+    pub(crate) trace: Option<Trace>,
+    pub(crate) now_ms: i64,
 }
 
 /// What the points of a metric share, and what one leaves to the next.
@@ -86,6 +89,7 @@ impl<'e, 'a> Pass<'e, 'a> {
             groups: Groups::default(),
             metrics: Metrics::default(),
             report: EmfReport::default(),
+            trace: None,
             now_ms,
         }
     }
@@ -104,7 +108,7 @@ impl<'e, 'a> Pass<'e, 'a> {
                 origin = None;
             }
             let origin = *origin.get_or_insert_with(|| {
-                let labels = fixed_labels(&self.rules, attributes, scope_name);
+                let labels = fixed_labels(self.rules, attributes, scope_name);
                 self.groups.origins.push(Origin::new(
                     attributes,
                     scope_name,
@@ -178,6 +182,7 @@ impl<'e, 'a> Pass<'e, 'a> {
             MetricData::Histogram(histogram) => {
                 let id = self.define(metric, "");
                 for point in &histogram.points {
+                    self.trace_other(OtherKind::Histogram);
                     if self.ends(metric, point) {
                         continue;
                     }
@@ -194,6 +199,7 @@ impl<'e, 'a> Pass<'e, 'a> {
                 let id = self.define(metric, "");
                 let mut values = Vec::new();
                 for point in &histogram.points {
+                    self.trace_other(OtherKind::Exponential);
                     if self.ends(metric, point) {
                         continue;
                     }
@@ -212,12 +218,14 @@ impl<'e, 'a> Pass<'e, 'a> {
                 let ids =
                     [self.define(metric, "_sum"), self.define(metric, "_count"), self.define(metric, "")];
                 for point in points {
+                    self.trace_other(OtherKind::Detailed(None));
                     self.detailed_summary(&mut current, ids, point);
                 }
             }
             MetricData::Summary(points) => {
                 let id = self.define(metric, "");
                 for point in points {
+                    self.trace_other(OtherKind::Summary(None));
                     if let Some((sum, count)) = self.summary_totals(&current, point) {
                         let value = self.state.complex.push(Statistics::of_summary(point, count, sum));
                         self.add(&mut current, Candidate::of(point, id, value));
@@ -245,6 +253,9 @@ impl<'e, 'a> Pass<'e, 'a> {
     }
 
     fn number(&mut self, current: &mut Current<'a>, id: u32, point: &'a NumberPoint, cumulative: bool) {
+        if let Some(trace) = &mut self.trace {
+            trace.number();
+        }
         if self.ends(current.source, point) {
             return;
         }
@@ -252,23 +263,23 @@ impl<'e, 'a> Pass<'e, 'a> {
         if !value.is_finite() {
             return self.drop(current.source, DropReason::NotFinite);
         }
-        let value = if cumulative {
-            let labels = self.labels(current, &point.attributes);
-            let key = series_key(&labels, &current.source.name, &self.state.hashers);
-            match self.state.sums.replace(key, value, self.now_ms) {
-                // Below the last value, it began anew.
-                Some(last) if value >= last => value - last,
-                Some(_) => value,
-                None if self.rules.retain_first => value,
-                None => return self.drop(current.source, DropReason::FirstValue),
-            }
-        } else {
-            value
-        };
-        if !value.is_finite() {
-            return self.drop(current.source, DropReason::NotFinite);
+        let value = if cumulative { self.increase_of(current, point, value) } else { Some(value) };
+        match value {
+            None => self.drop(current.source, DropReason::FirstValue),
+            Some(value) if !value.is_finite() => self.drop(current.source, DropReason::NotFinite),
+            Some(value) => self.add(current, Candidate::of(point, id, EmfValue::Number(value))),
         }
-        self.add(current, Candidate::of(point, id, EmfValue::Number(value)));
+    }
+
+    /// The increase since the last value of the series. `None` if there is none.
+    fn increase_of(&mut self, current: &Current<'a>, point: &'a NumberPoint, value: f64) -> Option<f64> {
+        let labels = self.labels(current, &point.attributes);
+        let key = series_key(&labels, &current.source.name, &self.state.hashers);
+        if let Some(trace) = &mut self.trace {
+            trace.increase(key);
+            return Some(value);
+        }
+        increase(self.state.sums.replace(key, value, self.now_ms), value, self.rules)
     }
 
     fn detailed_summary(&mut self, current: &mut Current<'a>, ids: [u32; 3], point: &'a SummaryPoint) {
@@ -277,6 +288,9 @@ impl<'e, 'a> Pass<'e, 'a> {
         let [sum_id, count_id, id] = ids;
         self.add(current, Candidate::of(point, sum_id, EmfValue::Number(sum)));
         self.add(current, Candidate { part: 1, ..Candidate::of(point, count_id, EmfValue::Count(count)) });
+        if let Some(trace) = &mut self.trace {
+            trace.quantiles.extend(point.quantiles.iter().map(|quantile| quantile.quantile.to_bits()));
+        }
         for (part, quantile) in (2..).zip(&point.quantiles) {
             let candidate = Candidate::of(point, id, EmfValue::Number(quantile.value));
             self.add(current, Candidate { part, quantile: Some(quantile.quantile), ..candidate });
@@ -299,16 +313,14 @@ impl<'e, 'a> Pass<'e, 'a> {
         }
         let labels = self.labels(current, &point.attributes);
         let key = series_key(&labels, &current.source.name, &self.state.hashers);
-        let rules = self.rules;
-        let (wraps, retains) = (rules.options.summary_resets_wrap, rules.retain_first);
-        let (sum, count) = match self.state.summaries.replace(key, totals, self.now_ms) {
-            Some((_, last)) if point.count < last && !wraps => totals,
-            Some((sum, count)) => (point.sum - sum, point.count.wrapping_sub(count)),
-            None if retains => totals,
-            None => {
-                self.drop(current.source, DropReason::FirstValue);
-                return None;
-            }
+        if let Some(trace) = &mut self.trace {
+            trace.cumulative_summary(key);
+            return Some(totals);
+        }
+        let last = self.state.summaries.replace(key, totals, self.now_ms);
+        let Some((sum, count)) = summary_increase(last, totals, self.rules) else {
+            self.drop(current.source, DropReason::FirstValue);
+            return None;
         };
         if !sum.is_finite() {
             self.drop(current.source, DropReason::NotFinite);
@@ -319,7 +331,8 @@ impl<'e, 'a> Pass<'e, 'a> {
 
     /// Puts a value into its group.
     fn add(&mut self, current: &mut Current<'a>, mut candidate: Candidate<'a>) {
-        if candidate.timestamp_ms > 0 {
+        let has_time = candidate.timestamp_ms > 0;
+        if has_time {
             current.timestamp_ms = candidate.timestamp_ms;
         } else {
             candidate.timestamp_ms = current.timestamp_ms;
@@ -345,7 +358,7 @@ impl<'e, 'a> Pass<'e, 'a> {
             labels: hash,
             names: known,
         };
-        self.groups.add(
+        let group = self.groups.add(
             place,
             candidate.attributes,
             candidate.quantile,
@@ -353,10 +366,19 @@ impl<'e, 'a> Pass<'e, 'a> {
             (&hashers[0], candidate.metric, candidate.value),
             |labels| complete(rules, names, &labels),
         );
+        if let Some(trace) = &mut self.trace {
+            trace.arrived(group, has_time);
+        }
     }
 
     fn labels(&self, current: &Current<'a>, attributes: &'a Attributes) -> PointLabels<'_, 'a> {
         PointLabels { origin: &self.groups.origins[current.origin], attributes, quantile: None }
+    }
+
+    fn trace_other(&mut self, kind: OtherKind) {
+        if let Some(trace) = &mut self.trace {
+            trace.other(kind);
+        }
     }
 
     /// Drops a point that only says that its series ended.
@@ -369,6 +391,9 @@ impl<'e, 'a> Pass<'e, 'a> {
     }
 
     fn drop(&mut self, metric: &Metric, reason: DropReason) {
+        if let Some(trace) = &mut self.trace {
+            trace.dropped(reason);
+        }
         self.report.drop_value(reason, || metric.name.clone());
     }
 }
@@ -377,6 +402,29 @@ impl<'a> Candidate<'a> {
     fn of(point: &'a impl DataPoint, metric: u32, value: EmfValue) -> Self {
         let timestamp_ms = ms_from_ns(point.time_ns());
         Self { attributes: point.attributes(), quantile: None, timestamp_ms, part: 0, metric, value }
+    }
+}
+
+/// What a cumulative value adds to the last one; below that, it began anew. `None` if it
+/// is the first and that is not to be kept.
+pub(crate) fn increase(last: Option<f64>, value: f64, rules: &Rules) -> Option<f64> {
+    match last {
+        Some(last) if value >= last => Some(value - last),
+        Some(_) => Some(value),
+        None => rules.retain_first.then_some(value),
+    }
+}
+
+/// The same of sum and count of a summary; which began anew shows in the count.
+pub(crate) fn summary_increase(
+    last: Option<(f64, u64)>,
+    totals: (f64, u64),
+    rules: &Rules,
+) -> Option<(f64, u64)> {
+    match last {
+        Some((_, last)) if totals.1 < last && !rules.options.summary_resets_wrap => Some(totals),
+        Some((sum, count)) => Some((totals.0 - sum, totals.1.wrapping_sub(count))),
+        None => rules.retain_first.then_some(totals),
     }
 }
 

@@ -87,6 +87,35 @@ impl EmfReport {
         self.dropped.iter().map(|dropped| dropped.count).sum()
     }
 
+    /// Adds what became of other points.
+    pub(crate) fn add(&mut self, other: &Self) {
+        let Self {
+            points,
+            parts,
+            documents,
+            spliced,
+            values,
+            split_documents,
+            split_dimension_sets,
+            metrics_without_kind,
+            dropped,
+        } = other;
+        self.points += points;
+        self.parts += parts;
+        self.documents += documents;
+        self.spliced += spliced;
+        self.values += values;
+        self.split_documents += split_documents;
+        self.split_dimension_sets += split_dimension_sets;
+        self.metrics_without_kind += metrics_without_kind;
+        for (ours, theirs) in self.dropped.iter_mut().zip(dropped) {
+            if ours.count == 0 {
+                ours.example = theirs.example.clone();
+            }
+            ours.count += theirs.count;
+        }
+    }
+
     pub(crate) fn drop_value(&mut self, reason: DropReason, example: impl FnOnce() -> SharedStr) {
         let dropped = &mut self.dropped[reason as usize];
         if dropped.count == 0 {

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::sync::Arc;
 
+use otelpipe_core::frame::{Frame, Metrics};
 use otelpipe_core::otlp_json;
 use otelpipe_emf::config::{EmfConfig, MetricDeclarationConfig, ResourceToTelemetryConfig};
 use otelpipe_emf::encoder::EmfEncoder;
@@ -90,15 +92,32 @@ fn recorded() -> Events {
     events
 }
 
-fn encoded(options: EmfOptions) -> Events {
+/// Which path of the encoder the batches take.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Path {
+    Batches,
+    /// Batches that are built alike share a shape.
+    Frames,
+}
+
+fn encoded(options: EmfOptions, path: Path) -> Events {
     let (mut encoder, warnings) = EmfEncoder::compile(&config(), options).unwrap();
     assert_eq!(warnings, []);
     let mut events = Events::new();
+    let mut shapes = BTreeMap::new();
     for (line, scrape) in data("batches.jsonl.gz").lines().zip(data("index.jsonl").lines()) {
         let scrape: Value = serde_json::from_str(scrape).unwrap();
         let batch = otlp_json::read(line).unwrap();
         let mut out = Vec::new();
-        let report = encoder.encode(&batch, scrape["arrived_ms"].as_i64().unwrap(), &mut out);
+        let now_ms = scrape["arrived_ms"].as_i64().unwrap();
+        let report = if path == Path::Batches {
+            encoder.encode(&batch, now_ms, &mut out)
+        } else {
+            let (shape, columns) = Frame::of(batch).into_parts();
+            let shape = shapes.entry(format!("{shape:?}")).or_insert(shape);
+            let frame = Metrics::Frame(Frame::new(Arc::clone(shape), columns));
+            encoder.encode_frames(&[frame], now_ms, |event| out.push(event.to_owned()))
+        };
         assert_eq!(report.points, report.values + report.dropped_count());
         let key = (scrape["node"].as_str().unwrap().to_string(), scrape["n"].as_u64().unwrap());
         let list = events.entry(key).or_default();
@@ -107,12 +126,23 @@ fn encoded(options: EmfOptions) -> Events {
             list.push((canonical(document), format!("{group:?} {stream:?} {timestamp_ms}")));
         }
     }
+    let counts = encoder.frame_counts();
+    assert_eq!(counts.spliced > 0, path == Path::Frames, "{counts:?}");
     events
 }
 
 #[test]
 fn with_upstream_options_every_event_equals_the_recorded_one() {
-    let (mut ours, mut theirs) = (encoded(EmfOptions::upstream()), recorded());
+    every_event_equals_the_recorded_one(Path::Batches);
+}
+
+#[test]
+fn with_upstream_options_every_event_of_frames_equals_the_recorded_one() {
+    every_event_equals_the_recorded_one(Path::Frames);
+}
+
+fn every_event_equals_the_recorded_one(path: Path) {
+    let (mut ours, mut theirs) = (encoded(EmfOptions::upstream(), path), recorded());
     assert_eq!(theirs.values().map(Vec::len).sum::<usize>(), 262);
     for ((key, ours), (other, theirs)) in ours.iter_mut().zip(&mut theirs) {
         assert_eq!(key, other);
@@ -133,7 +163,7 @@ fn by_default_the_documents_are_the_same_and_lie_in_the_stream_of_their_pod() {
         list.sort();
         list
     };
-    let ours = encoded(EmfOptions::default());
+    let ours = encoded(EmfOptions::default(), Path::Frames);
     for (document, place) in ours.values().flatten() {
         let document: Value = serde_json::from_str(document).unwrap();
         let stream = document["PodName"].to_string();
