@@ -264,6 +264,11 @@ impl Translator {
         self.message
     }
 
+    /// Whether samples say since when they count.
+    pub(super) fn wants_start(&self) -> bool {
+        self.message == Message::V2 && self.options.start_timestamps
+    }
+
     /// The same with protocol 1.0, for a server that does not know 2.0. `None` if names are
     /// kept as they are, which 1.0 cannot carry.
     #[must_use]

@@ -4,8 +4,10 @@ use alloc::vec::Vec;
 use core::ops::AddAssign;
 
 use otelpipe_core::batch::MetricBatch;
+use otelpipe_core::frame::Frame;
 
 use super::config::Translator;
+use super::frame::{self, FrameCounts, Frames};
 use super::report::TranslationReport;
 use super::series::SeriesTable;
 use super::snappy::Snappy;
@@ -27,6 +29,7 @@ pub struct Encoder {
     raw: Vec<u8>,
     body: Vec<u8>,
     snappy: Snappy,
+    frames: Frames,
 }
 
 /// One request, ready to be sent.
@@ -64,6 +67,7 @@ impl Encoder {
             raw: Vec::new(),
             body: Vec::new(),
             snappy: Snappy::new(),
+            frames: Frames::new(),
         }
     }
 
@@ -78,24 +82,81 @@ impl Encoder {
         let mut each = each;
         let mut report = self.translate(batch);
         let Self { translator, table, metadata, raw, body, snappy, .. } = self;
-        raw.clear();
-        let mut sink = RequestSink {
-            message: translator.message(),
-            raw: core::mem::take(raw),
-            counts: Counts::default(),
-            max_bytes: translator.max_batch_bytes,
-            max_series: translator.options.max_request_series as u64,
-            body,
-            snappy,
-            each: &mut each,
-            report: &mut report,
-        };
+        let mut sink = RequestSink::new(translator, raw, body, snappy, &mut each, &mut report);
         match translator.message() {
             Message::V1 => v1::write_requests(table, metadata, &mut sink),
             Message::V2 => v2::write_requests(table, &mut sink),
         }
         *raw = sink.raw;
         report
+    }
+
+    /// As [`Encoder::encode`], of a frame: the same requests, but for the way in which they
+    /// are compressed.
+    ///
+    /// What the frame's shape decides, which is all but values and times, is decided when the
+    /// shape comes for the second time, and kept as long as somebody has the shape. From then
+    /// on a sample costs next to nothing, and no allocation. A shape that comes once costs as
+    /// much as a batch.
+    ///
+    /// ```
+    /// use otelpipe_core::batch::MetricBatch;
+    /// use otelpipe_core::frame::Frame;
+    /// use otelpipe_core::metric::{Metric, MetricData};
+    /// use otelpipe_core::point::NumberPoint;
+    /// use otelpipe_prom::remote_write::{Encoder, RemoteWriteConfig, RemoteWriteOptions, Translator};
+    ///
+    /// let mut batch = MetricBatch::default();
+    /// let point = NumberPoint::new(0.25, 1_700_000_000_000_000_000).with("pod", "web-1");
+    /// batch.scope_mut().metrics.push(Metric::new("load", MetricData::Gauge(vec![point])));
+    /// let mut frame = Frame::of(batch);
+    ///
+    /// let (translator, _warnings) =
+    ///     Translator::compile(&RemoteWriteConfig::default(), RemoteWriteOptions::default()).expect("good settings");
+    /// let mut encoder = Encoder::new(translator);
+    /// for value in [0.25, 0.5, 0.75] {
+    ///     // Each scrape of a target gives new values and times in the same places.
+    ///     frame.columns_mut().numbers[0].value = value.into();
+    ///     let report = encoder.encode_frame(&frame, |request| assert!(request.body.len() > 20));
+    ///     assert_eq!(report.samples, 1);
+    /// }
+    /// assert_eq!(encoder.frame_counts().known, 2);
+    /// ```
+    pub fn encode_frame(
+        &mut self,
+        frame: &Frame,
+        mut each: impl FnMut(WriteRequest<'_>),
+    ) -> TranslationReport {
+        if let Some(report) = self.encode_known(frame, &mut each) {
+            return report;
+        }
+        self.encode(&frame.to_batch(), each)
+    }
+
+    /// How frames were encoded so far.
+    pub fn frame_counts(&self) -> FrameCounts {
+        self.frames.counts
+    }
+
+    fn encode_known(
+        &mut self,
+        frame: &Frame,
+        each: &mut dyn FnMut(WriteRequest<'_>),
+    ) -> Option<TranslationReport> {
+        if self.frames.needs_plan(frame.shape()) {
+            let report = self.translate(&frame::tagged(frame));
+            // What is needed for this once is given back.
+            let table = core::mem::replace(&mut self.table, SeriesTable::new(self.translator.message()));
+            let metadata = core::mem::take(&mut self.metadata);
+            (self.raw, self.body) = <(Vec<u8>, Vec<u8>)>::default();
+            self.frames.add_plan(frame, &self.translator, &table, metadata, report);
+        }
+        let Self { translator, raw, body, snappy, frames, .. } = self;
+        let mut report = TranslationReport::default();
+        let mut sink = RequestSink::new(translator, raw, body, snappy, each, &mut report);
+        let is_known = frames.encode(frame, translator, &mut sink);
+        *raw = sink.raw;
+        is_known.then_some(report)
     }
 
     /// Shows each series of a batch to `each` instead of writing requests.
@@ -165,10 +226,43 @@ pub(super) struct RequestSink<'e> {
     report: &'e mut TranslationReport,
 }
 
-impl RequestSink<'_> {
+impl<'e> RequestSink<'e> {
+    /// A sink that keeps its message in the room of `raw`.
+    fn new(
+        translator: &Translator,
+        raw: &mut Vec<u8>,
+        body: &'e mut Vec<u8>,
+        snappy: &'e mut Snappy,
+        each: &'e mut dyn FnMut(WriteRequest<'_>),
+        report: &'e mut TranslationReport,
+    ) -> Self {
+        raw.clear();
+        Self {
+            message: translator.message(),
+            raw: core::mem::take(raw),
+            counts: Counts::default(),
+            max_bytes: translator.max_batch_bytes,
+            max_series: translator.options.max_request_series as u64,
+            body,
+            snappy,
+            each,
+            report,
+        }
+    }
+
     /// Whether `len` bytes more, and a series, fit into the request under way.
     pub(super) fn has_room(&self, len: usize) -> bool {
-        self.raw.len() + len < self.max_bytes && self.counts.series < self.max_series
+        self.fits(self.raw.len() + len)
+    }
+
+    /// Whether the request under way may become `len` bytes long, with a series more.
+    pub(super) fn fits(&self, len: usize) -> bool {
+        len < self.max_bytes && self.counts.series < self.max_series
+    }
+
+    /// The report, before any request was handed over.
+    pub(super) fn report_mut(&mut self) -> &mut TranslationReport {
+        self.report
     }
 
     /// Hands over what there is, if there is anything.
@@ -176,15 +270,22 @@ impl RequestSink<'_> {
         if self.raw.is_empty() {
             return;
         }
-        self.snappy.compress(&self.raw, self.body);
+        let mut body = core::mem::take(self.body);
+        self.snappy.compress(&self.raw, &mut body);
+        self.hand_over(&body, self.raw.len());
+        *self.body = body;
+        self.raw.clear();
+    }
+
+    /// Hands over a body that is compressed already.
+    pub(super) fn hand_over(&mut self, body: &[u8], raw_len: usize) {
         let Counts { points, series, samples, histograms, exemplars, metadata } = self.counts;
         self.report.requests += 1;
         self.report.series += series;
         self.report.samples += samples;
         self.report.histograms += histograms;
         self.report.exemplars += exemplars;
-        let (message, raw_len) = (self.message, self.raw.len());
-        let body = self.body.as_slice();
+        let message = self.message;
         (self.each)(WriteRequest {
             message,
             body,
@@ -196,7 +297,6 @@ impl RequestSink<'_> {
             exemplars,
             metadata,
         });
-        self.raw.clear();
         self.counts = Counts::default();
     }
 }

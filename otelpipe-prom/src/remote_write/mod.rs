@@ -25,6 +25,7 @@
 
 mod config;
 mod encoder;
+mod frame;
 mod labels;
 mod message;
 mod native;
@@ -42,6 +43,7 @@ pub use config::{
     Translator,
 };
 pub use encoder::{Encoder, WriteRequest};
+pub use frame::FrameCounts;
 pub use message::{Message, UnknownMessage};
 pub use report::{DropReason, Dropped, TranslationReport};
 pub use view::SeriesView;

@@ -119,11 +119,19 @@ impl Chain {
 
     /// The records, first to last.
     pub(super) fn iter<'t, R: Linked>(&self, table: &'t [R]) -> impl Iterator<Item = &'t R> + use<'t, R> {
-        let mut at = self.first;
+        self.positions(table).map(|at| &table[at])
+    }
+
+    /// Where the records are in their table, first to last.
+    pub(super) fn positions<'t, R: Linked>(
+        &self,
+        table: &'t [R],
+    ) -> impl Iterator<Item = usize> + use<'t, R> {
+        let mut next = self.first;
         core::iter::from_fn(move || {
-            let record = table.get(at as usize)?;
-            at = record.next();
-            Some(record)
+            let at = next as usize;
+            next = table.get(at)?.next();
+            Some(at)
         })
     }
 }

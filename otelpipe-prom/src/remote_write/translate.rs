@@ -361,9 +361,8 @@ impl Translation<'_> {
 
     /// When a value began, for protocol 2.0; 0 when that is unknown or lies after the value.
     fn start_ms(&self, point: &impl DataPoint) -> i64 {
-        let is_wanted = self.table.message() == Message::V2 && self.translator.options.start_timestamps;
         let start_ns = point.start_time_ns();
-        if is_wanted && start_ns <= point.time_ns() { ms_from_ns(start_ns) } else { 0 }
+        if self.translator.wants_start() && start_ns <= point.time_ns() { ms_from_ns(start_ns) } else { 0 }
     }
 
     fn series_metadata(&mut self, metric: &Metric) -> SeriesMetadata {
@@ -426,7 +425,7 @@ fn metric_type(metric: &Metric) -> u32 {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "samples are floats, upstream converts the same way")]
-fn float(count: u64) -> f64 {
+pub(super) fn float(count: u64) -> f64 {
     count as f64
 }
 

@@ -40,11 +40,16 @@ pub(super) fn write_requests(table: &SeriesTable, metadata: &[Vec<u8>], sink: &m
     }
     sink.finish();
     if !table.series.is_empty() {
-        for entry in metadata {
-            push(3, entry, Counts { metadata: 1, ..Counts::default() }, sink);
-        }
-        sink.finish();
+        write_metadata(metadata, sink);
     }
+}
+
+/// Writes requests of metadata only.
+pub(super) fn write_metadata(metadata: &[Vec<u8>], sink: &mut RequestSink<'_>) {
+    for entry in metadata {
+        push(3, entry, Counts { metadata: 1, ..Counts::default() }, sink);
+    }
+    sink.finish();
 }
 
 fn push(field: u32, content: &[u8], counts: Counts, sink: &mut RequestSink<'_>) {

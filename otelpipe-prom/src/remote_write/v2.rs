@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use otelpipe_core::protobuf as wire;
 
 use super::encoder::{Counts, RequestSink};
-use super::series::{Series, SeriesTable};
+use super::series::{Series, SeriesMetadata, SeriesTable};
 use super::symbols::Symbols;
 use super::v1::sort_samples;
 
@@ -39,9 +39,7 @@ pub(super) fn write_requests(table: &SeriesTable, sink: &mut RequestSink<'_>) {
 }
 
 fn finish(local: &mut LocalSymbols<'_>, series_bytes: &mut Vec<u8>, sink: &mut RequestSink<'_>) {
-    for id in &local.order {
-        wire::put_bytes(4, local.symbols.get(*id).as_bytes(), &mut sink.raw);
-    }
+    local.write(&mut sink.raw);
     sink.raw.extend_from_slice(series_bytes);
     sink.finish();
     series_bytes.clear();
@@ -93,18 +91,13 @@ fn write_series(
             wire::put_i64(3, exemplar.at_ms, out);
         });
     }
-    let metadata = series.metadata;
-    wire::put_message(5, content, |out| {
-        wire::put_u64(1, u64::from(metadata.metric_type), out);
-        wire::put_u64(3, u64::from(local.number(metadata.help)), out);
-        wire::put_u64(4, u64::from(local.number(metadata.unit)), out);
-    });
+    local.put_metadata(series.metadata, content);
     counts
 }
 
 /// The symbols of one request: those of the batch under numbers of their own.
 #[derive(Debug)]
-struct LocalSymbols<'t> {
+pub(super) struct LocalSymbols<'t> {
     symbols: &'t Symbols,
     /// For each symbol of the batch its number here, plus one.
     numbers: Vec<u32>,
@@ -114,7 +107,7 @@ struct LocalSymbols<'t> {
 }
 
 impl<'t> LocalSymbols<'t> {
-    fn new(symbols: &'t Symbols) -> Self {
+    pub(super) fn new(symbols: &'t Symbols) -> Self {
         let numbers = core::iter::repeat_n(0, symbols.len()).collect();
         let mut local = Self { symbols, numbers, order: Vec::new(), bytes: 0 };
         local.clear();
@@ -134,11 +127,27 @@ impl<'t> LocalSymbols<'t> {
     }
 
     /// Replaces `refs` by the numbers of a label block, as they stand in a packed list.
-    fn put_refs(&mut self, block: &[u8], refs: &mut Vec<u8>) {
+    pub(super) fn put_refs(&mut self, block: &[u8], refs: &mut Vec<u8>) {
         refs.clear();
         for id in block.chunks_exact(4) {
             let id = u32::from_le_bytes(id.try_into().unwrap_or_default());
             wire::put_varint(u64::from(self.number(id)), refs);
+        }
+    }
+
+    /// Appends type, help and unit as a field of a series.
+    pub(super) fn put_metadata(&mut self, metadata: SeriesMetadata, out: &mut Vec<u8>) {
+        wire::put_message(5, out, |out| {
+            wire::put_u64(1, u64::from(metadata.metric_type), out);
+            wire::put_u64(3, u64::from(self.number(metadata.help)), out);
+            wire::put_u64(4, u64::from(self.number(metadata.unit)), out);
+        });
+    }
+
+    /// Appends the symbols as fields of a request.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        for id in &self.order {
+            wire::put_bytes(4, self.symbols.get(*id).as_bytes(), out);
         }
     }
 
@@ -155,7 +164,7 @@ impl<'t> LocalSymbols<'t> {
     }
 
     /// Starts a request: symbol 0 is the empty text.
-    fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.rewind((0, 0));
         self.number(0);
     }

@@ -8,6 +8,7 @@
 
 mod cases;
 mod config;
+mod frame;
 mod golden;
 mod proto;
 mod random;

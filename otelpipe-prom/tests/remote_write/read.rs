@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use otelpipe_core::batch::MetricBatch;
+use otelpipe_core::frame::Frame;
 use otelpipe_core::value::is_stale;
 use otelpipe_prom::remote_write::{
     Encoder, Message, RemoteWriteConfig, RemoteWriteOptions, TranslationReport, Translator,
@@ -37,9 +38,20 @@ pub(crate) fn encoder(config: &RemoteWriteConfig, options: RemoteWriteOptions) -
 
 /// Encodes and decodes; checks what holds for every request.
 pub(crate) fn encode(encoder: &mut Encoder, batch: &MetricBatch) -> (Vec<Request>, TranslationReport) {
+    collect(|each| encoder.encode(batch, each))
+}
+
+/// The same of a frame.
+pub(crate) fn encode_frame(encoder: &mut Encoder, frame: &Frame) -> (Vec<Request>, TranslationReport) {
+    collect(|each| encoder.encode_frame(frame, each))
+}
+
+fn collect(
+    encode: impl FnOnce(&mut dyn FnMut(otelpipe_prom::remote_write::WriteRequest<'_>)) -> TranslationReport,
+) -> (Vec<Request>, TranslationReport) {
     let mut requests = Vec::new();
     let mut points = 0;
-    let report = encoder.encode(batch, |request| {
+    let report = encode(&mut |request| {
         let raw = snap::raw::Decoder::new().decompress_vec(request.body).expect("snappy");
         assert_eq!(raw.len(), request.raw_len);
         let decoded = decode(request.message, raw);

@@ -1,0 +1,403 @@
+//! The label blocks of a shape's series, each told by the ones before it.
+//!
+//! What generic compression finds again in every request is found once: a block is a list
+//! of runs, each some bytes of its own and then a piece of an earlier series' block.
+
+use alloc::vec::Vec;
+use core::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
+use otelpipe_core::label::METRIC_NAME;
+use otelpipe_core::protobuf::Fields;
+
+use super::stream::MIN_COPY;
+
+/// The blocks of all series in order.
+#[derive(Debug, Default)]
+pub(super) struct LabelRuns {
+    pub(super) series: Vec<SeriesRuns>,
+    pub(super) runs: Vec<Run>,
+    /// The runs' own bytes, one after the other.
+    pub(super) literals: Vec<u8>,
+    /// Of each series the numbers of its labels.
+    pub(super) labels: Vec<u32>,
+    /// The distinct labels, encoded; label `i` ends at `label_ends[i]`.
+    pub(super) arena: Vec<u8>,
+    pub(super) label_ends: Vec<u32>,
+}
+
+/// Where the parts of a series end; they begin where those of the one before it end.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct SeriesRuns {
+    pub(super) runs_end: u32,
+    pub(super) literals_end: u32,
+    pub(super) labels_end: u32,
+    /// Length of the block in bytes.
+    pub(super) block_len: u32,
+    /// The series whose block ends together with this one's last run; [`NONE`] if there is
+    /// none.
+    pub(super) tail: u32,
+}
+
+/// Bytes of its own, and then a piece of the block of an earlier series, or of what was
+/// written of the block itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Run {
+    pub(super) series: u32,
+    pub(super) offset: u16,
+    pub(super) len: u16,
+    pub(super) literal: u16,
+}
+
+pub(super) const NONE: u32 = u32::MAX;
+/// The longest piece, and the last place of one.
+const MAX_PIECE: usize = u16::MAX as usize;
+/// Bytes that must agree before a label that was never seen is compared with others.
+const HASHED: usize = 6;
+const TABLE_BITS: u32 = 13;
+
+impl LabelRuns {
+    /// Those of encoded blocks. `None` if there is more than 32 bits can count.
+    pub(super) fn of<'b>(blocks: impl Iterator<Item = &'b [u8]>) -> Option<Self> {
+        let mut finder = Finder::default();
+        for block in blocks {
+            finder.add(block)?;
+        }
+        let mut runs = finder.runs;
+        runs.series.shrink_to_fit();
+        runs.runs.shrink_to_fit();
+        runs.literals.shrink_to_fit();
+        runs.labels.shrink_to_fit();
+        runs.arena.shrink_to_fit();
+        Some(runs)
+    }
+
+    /// A label, encoded.
+    pub(super) fn label(&self, id: u32) -> &[u8] {
+        label(&self.arena, &self.label_ends, id)
+    }
+
+    /// The parts of a series: itself, its runs and their bytes, its labels.
+    pub(super) fn of_series(&self, at: usize) -> (&SeriesRuns, &[Run], &[u8], &[u32]) {
+        let series = &self.series[at];
+        let before = match at.checked_sub(1) {
+            Some(before) => self.series[before],
+            None => SeriesRuns::default(),
+        };
+        (
+            series,
+            &self.runs[before.runs_end as usize..series.runs_end as usize],
+            &self.literals[before.literals_end as usize..series.literals_end as usize],
+            &self.labels[before.labels_end as usize..series.labels_end as usize],
+        )
+    }
+}
+
+fn label<'a>(arena: &'a [u8], ends: &[u32], id: u32) -> &'a [u8] {
+    let start = match id.checked_sub(1) {
+        Some(before) => ends[before as usize],
+        None => 0,
+    };
+    &arena[start as usize..ends[id as usize] as usize]
+}
+
+/// Where in which block something stands.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    series: u32,
+    offset: u16,
+}
+
+/// Finds what a block has in common with the ones before it.
+#[derive(Debug, Default)]
+struct Finder<'b> {
+    runs: LabelRuns,
+    blocks: Vec<&'b [u8]>,
+    hasher: DefaultHashBuilder,
+    index: HashTable<u32>,
+    /// Of each label where it stood last.
+    last: Vec<Option<Place>>,
+    /// By hash of the labels after the metric's name where they stood last.
+    sets: HashMap<u64, Place>,
+    /// By hash of some bytes where they stood last.
+    table: Vec<Option<Place>>,
+    /// The block's labels: where each begins, its number, and whether it is new.
+    marks: Vec<Mark>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    start: usize,
+    id: u32,
+    is_new: bool,
+}
+
+impl<'b> Finder<'b> {
+    fn add(&mut self, block: &'b [u8]) -> Option<()> {
+        self.mark(block)?;
+        let series = u32::try_from(self.blocks.len()).ok().filter(|series| *series != NONE)?;
+        self.blocks.push(block);
+        let set = self.set(block);
+        let (mut at, mut own, mut tail) = (0, 0, NONE);
+        let mut marks = 0;
+        while at < block.len() {
+            while self.marks.get(marks + 1).is_some_and(|next| next.start <= at) {
+                marks += 1;
+            }
+            let found = self.longest(block, at, marks, set);
+            match found {
+                Some((place, len)) if len >= MIN_COPY => {
+                    self.push_run(&block[own..at], Some((place, len)))?;
+                    at += len;
+                    own = at;
+                    let source = self.blocks[place.series as usize].len();
+                    tail = if usize::from(place.offset) + len == source { place.series } else { NONE };
+                }
+                _ => {
+                    self.remember(block, at, marks, series);
+                    at += 1;
+                    tail = NONE;
+                }
+            }
+        }
+        self.push_run(&block[own..], None)?;
+        self.place_labels(series, set);
+        let LabelRuns { series: list, runs, literals, labels, .. } = &mut self.runs;
+        list.push(SeriesRuns {
+            runs_end: count(runs.len())?,
+            literals_end: count(literals.len())?,
+            labels_end: count(labels.len())?,
+            block_len: count(block.len())?,
+            tail,
+        });
+        Some(())
+    }
+
+    /// Takes the block apart into its labels.
+    fn mark(&mut self, block: &[u8]) -> Option<()> {
+        let Self { runs: LabelRuns { labels, arena, label_ends, .. }, hasher, index, last, marks, .. } = self;
+        marks.clear();
+        let mut start = 0;
+        for field in Fields::new(block) {
+            let (_, content) = field.ok()?;
+            let content = content.bytes().ok()?;
+            let framed = 1 + otelpipe_core::protobuf::varint_len(content.len() as u64) + content.len();
+            let text = &block[start..start + framed];
+            let hash = hasher.hash_one(text);
+            let known = index.find(hash, |id| label(arena, label_ends, *id) == text).copied();
+            let id = match known {
+                Some(id) => id,
+                None => {
+                    let id = count(label_ends.len())?;
+                    arena.extend_from_slice(text);
+                    label_ends.push(count(arena.len())?);
+                    last.push(None);
+                    index.insert_unique(hash, id, |id| hasher.hash_one(label(arena, label_ends, *id)));
+                    id
+                }
+            };
+            labels.push(id);
+            marks.push(Mark { start, id, is_new: known.is_none() });
+            start += framed;
+        }
+        Some(())
+    }
+
+    /// Where the labels after the name begin, and their hash.
+    fn set(&self, block: &[u8]) -> Option<(usize, u64)> {
+        let is_name = |mark: &Mark| {
+            // Tag and length of the label, tag and length of its name.
+            let name = block.get(mark.start..)?;
+            let skipped = name.iter().skip(1).position(|byte| *byte < 0x80)? + 2;
+            name.get(skipped + 2..)?.strip_prefix(METRIC_NAME.as_bytes())
+        };
+        let name = self.marks.iter().position(|mark| is_name(mark).is_some())?;
+        let after = self.marks.get(name + 1..)?;
+        let ids = after.iter().map(|mark| mark.id);
+        Some((
+            after.first()?.start,
+            ids.fold(0, |hash: u64, id| {
+                (hash.rotate_left(5) ^ (u64::from(id) + 1)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            }),
+        ))
+    }
+
+    /// The longest piece of an earlier block that stands here; the nearest of equal ones.
+    fn longest(
+        &self,
+        block: &[u8],
+        at: usize,
+        mark: usize,
+        set: Option<(usize, u64)>,
+    ) -> Option<(Place, usize)> {
+        let mark = self.marks.get(mark)?;
+        let inside = u16::try_from(at - mark.start).ok()?;
+        let by_label = self.last[mark.id as usize]
+            .and_then(|place| Some(Place { offset: place.offset.checked_add(inside)?, ..place }));
+        let by_set =
+            set.filter(|(start, _)| *start == at).and_then(|(_, hash)| self.sets.get(&hash).copied());
+        let by_bytes = match mark.is_new {
+            true => self.table.get(bucket(block, at)?).copied().flatten(),
+            false => None,
+        };
+        let found = [by_label, by_set, by_bytes].into_iter().flatten().map(|place| {
+            let source = &self.blocks[place.series as usize][usize::from(place.offset)..];
+            (place, common(source, &block[at..]).min(MAX_PIECE))
+        });
+        found.max_by_key(|(place, len)| (*len, place.series))
+    }
+
+    /// Notes the bytes of a label that is new.
+    fn remember(&mut self, block: &[u8], at: usize, mark: usize, series: u32) {
+        let is_new = self.marks.get(mark).is_some_and(|mark| mark.is_new);
+        if let (true, Some(bucket), Ok(offset)) = (is_new, bucket(block, at), u16::try_from(at)) {
+            if self.table.is_empty() {
+                self.table.resize(1 << TABLE_BITS, None);
+            }
+            self.table[bucket] = Some(Place { series, offset });
+        }
+    }
+
+    /// Notes where the labels stand, for the blocks that come.
+    fn place_labels(&mut self, series: u32, set: Option<(usize, u64)>) {
+        for mark in &self.marks {
+            if let Ok(offset) = u16::try_from(mark.start) {
+                self.last[mark.id as usize] = Some(Place { series, offset });
+            }
+        }
+        if let Some((start, hash)) = set {
+            if let Ok(offset) = u16::try_from(start) {
+                self.sets.insert(hash, Place { series, offset });
+            }
+        }
+    }
+
+    fn push_run(&mut self, mut own: &[u8], copy: Option<(Place, usize)>) -> Option<()> {
+        let LabelRuns { runs, literals, .. } = &mut self.runs;
+        literals.extend_from_slice(own);
+        while own.len() > MAX_PIECE {
+            runs.push(Run { series: NONE, offset: 0, len: 0, literal: u16::MAX });
+            own = &own[MAX_PIECE..];
+        }
+        let literal = u16::try_from(own.len()).ok()?;
+        match copy {
+            Some((place, len)) => runs.push(Run {
+                series: place.series,
+                offset: place.offset,
+                len: u16::try_from(len).ok()?,
+                literal,
+            }),
+            None if literal > 0 => runs.push(Run { series: NONE, offset: 0, len: 0, literal }),
+            None => {}
+        }
+        Some(())
+    }
+}
+
+/// Where in the table the bytes at `at` are noted; `None` if they are too few.
+fn bucket(block: &[u8], at: usize) -> Option<usize> {
+    let bytes = block.get(at..at + HASHED)?;
+    let mut word = [0; 8];
+    word[..HASHED].copy_from_slice(bytes);
+    let hash = u64::from_le_bytes(word).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - TABLE_BITS);
+    usize::try_from(hash).ok()
+}
+
+/// How many bytes two slices begin with alike.
+fn common(a: &[u8], b: &[u8]) -> usize {
+    let mut len = 0;
+    for (a, b) in a.chunks_exact(8).zip(b.chunks_exact(8)) {
+        if a != b {
+            break;
+        }
+        len += 8;
+    }
+    let rest = a.iter().zip(b).skip(len);
+    len + rest.take_while(|(a, b)| a == b).count()
+}
+
+fn count(len: usize) -> Option<u32> {
+    u32::try_from(len).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::String;
+    use otelpipe_core::protobuf as wire;
+    use proptest::prelude::*;
+
+    fn block(labels: &[(String, String)]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for (name, value) in labels {
+            wire::put_message(1, &mut out, |out| {
+                wire::put_text(1, name, out);
+                wire::put_text(2, value, out);
+            });
+        }
+        out
+    }
+
+    /// The block of a series, put together from those before it.
+    fn read(runs: &LabelRuns, at: usize, blocks: &[Vec<u8>]) -> Vec<u8> {
+        let (_, runs, mut literals, _) = runs.of_series(at);
+        let mut out = Vec::new();
+        for run in runs {
+            let (own, rest) = literals.split_at(run.literal.into());
+            out.extend_from_slice(own);
+            literals = rest;
+            if run.len > 0 {
+                let start = usize::from(run.offset);
+                out.extend_from_slice(&blocks[run.series as usize][start..start + usize::from(run.len)]);
+            }
+        }
+        assert!(literals.is_empty());
+        out
+    }
+
+    fn value() -> impl Strategy<Value = String> {
+        prop_oneof![
+            100 => "[a-b]{0,9}",
+            10 => Just("c".repeat(300)),
+            1 => Just("d".repeat(70_000)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn runs_and_labels_tell_the_blocks(
+            series in proptest::collection::vec(
+                proptest::collection::vec(("[a-bA-B]|__name__", value()), 0..6), 0..20),
+        ) {
+            let blocks: Vec<Vec<u8>> = series.iter().map(|labels| block(labels)).collect();
+            let runs = LabelRuns::of(blocks.iter().map(|block| &block[..])).unwrap();
+            for (at, wanted) in blocks.iter().enumerate() {
+                prop_assert_eq!(&read(&runs, at, &blocks[..=at]), wanted);
+                let (series, _, _, labels) = runs.of_series(at);
+                let joined: Vec<u8> = labels.iter().flat_map(|id| runs.label(*id)).copied().collect();
+                prop_assert_eq!(&joined, wanted);
+                prop_assert_eq!(series.block_len as usize, wanted.len());
+                if series.tail != NONE {
+                    prop_assert_eq!(blocks[series.tail as usize].last(), wanted.last());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_set_of_labels_that_was_there_is_one_run() {
+        let labels = |name: &str, set: &str| {
+            block(&[
+                ("__name__".into(), name.into()),
+                ("id".into(), alloc::format!("/kubepods/{set}")),
+                ("pod".into(), alloc::format!("pod-{set}")),
+            ])
+        };
+        let blocks = [labels("up", "a"), labels("up", "b"), labels("down", "a"), labels("down", "b")];
+        let runs = LabelRuns::of(blocks.iter().map(|block| &block[..])).unwrap();
+        let (last, list, own, _) = runs.of_series(3);
+        assert_eq!((last.tail, own.len()), (1, 0));
+        let sources: Vec<u32> = list.iter().map(|run| run.series).collect();
+        assert_eq!(sources, [2, 1], "the name, and the rest");
+    }
+}
