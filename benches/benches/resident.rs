@@ -7,16 +7,18 @@
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use otelpipe_benches::file;
+use otelpipe_benches::http::{Answer, serve};
+use otelpipe_benches::process::{Memory, Running, collector};
+use otelpipe_benches::{eks, file};
 use otelpipe_collector::replay::recording;
 
 /// What one 350-line target may cost, bytes.
@@ -32,7 +34,7 @@ fn main() -> ExitCode {
     // As criterion's: cargo passes `--bench` when figures are wanted.
     let told = |flag: &str| std::env::args().any(|argument| argument == flag);
     let testing = told("--test") || !told("--bench");
-    let Some(binary) = binary().filter(|_| cfg!(target_os = "linux")) else {
+    let Some(binary) = collector().filter(|_| cfg!(target_os = "linux")) else {
         eprintln!("resident: no release binary; run `cargo build --release -p otelpipe-collector` before");
         return if testing { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     };
@@ -53,7 +55,7 @@ fn main() -> ExitCode {
         match work.measure(&binary, &body, scrapes) {
             Ok(cost) => {
                 println!("{:36} {cost}", work.name);
-                light &= work.copies > 1 || cost.peak_kib < LIMIT_KIB;
+                light &= work.copies > 1 || cost.memory.peak_kib < LIMIT_KIB;
             }
             Err(error) => {
                 eprintln!("resident: {}: {error}", work.name);
@@ -67,12 +69,6 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
-}
-
-/// The collector beside this bench, in `target/release`.
-fn binary() -> Option<PathBuf> {
-    let bench = std::env::current_exe().ok()?;
-    Some(bench.parent()?.parent()?.join("otelpipe")).filter(|path| path.is_file())
 }
 
 /// The body of a recorded scrape.
@@ -92,9 +88,7 @@ struct Work {
 
 /// Read while the collector runs, before it is stopped.
 struct Cost {
-    rss_kib: u64,
-    peak_kib: u64,
-    anonymous_kib: u64,
+    memory: Memory,
     start: Duration,
     /// `None` without a target.
     scrape: Option<Duration>,
@@ -108,9 +102,9 @@ impl fmt::Display for Cost {
         write!(
             f,
             "{:>9} {:>9} {:>9} {scrape:>12} {:>9} ms",
-            mib(self.rss_kib),
-            mib(self.peak_kib),
-            mib(self.anonymous_kib),
+            mib(self.memory.rss_kib),
+            mib(self.memory.peak_kib),
+            mib(self.memory.anonymous_kib),
             self.start.as_millis()
         )
     }
@@ -127,17 +121,11 @@ impl Work {
             .arg("--config")
             .arg(&config)
             .env_clear()
-            .envs([
-                ("OTEL_RESOURCE_ATTRIBUTES", "ClusterName=c"),
-                ("AWS_REGION", "us-west-2"),
-                ("AWS_EC2_METADATA_DISABLED", "true"),
-                ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
-                ("AWS_SECRET_ACCESS_KEY", "an example, no secret"),
-            ])
+            .envs(eks::ENV)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
-        let mut running = Running(child);
+        let mut running = Running::new(child);
         let cost = self.watch(&mut running, &server, scrapes);
         drop(running);
         std::fs::remove_dir_all(&folder)?;
@@ -147,7 +135,7 @@ impl Work {
     fn watch(&self, running: &mut Running, server: &Server, scrapes: u64) -> io::Result<Cost> {
         if self.copies == 0 {
             std::thread::sleep(Duration::from_secs(2));
-            return running.cost(None, Duration::ZERO);
+            return Ok(Cost { start: running.on_cpu()?, memory: running.memory()?, scrape: None });
         }
         server.wait(1)?;
         let start = running.on_cpu()?;
@@ -160,7 +148,7 @@ impl Work {
         if self.sends && server.pushes.load(Ordering::Relaxed) == 0 {
             return Err(io::Error::other("nothing was sent to CloudWatch Logs"));
         }
-        running.cost(Some(worked / rounds), start)
+        Ok(Cost { memory: running.memory()?, start, scrape: Some(worked / rounds) })
     }
 
     /// The recorded run's document with this target, every second.
@@ -208,52 +196,6 @@ fn multiplied(body: &str, copies: usize) -> String {
     all
 }
 
-/// The collector; it ends with this value.
-struct Running(Child);
-
-impl Running {
-    fn proc(&self, name: &str) -> PathBuf {
-        PathBuf::from(format!("/proc/{}/{name}", self.0.id()))
-    }
-
-    /// How long all of its threads have worked.
-    fn on_cpu(&self) -> io::Result<Duration> {
-        let mut nanos = 0;
-        for thread in std::fs::read_dir(self.proc("task"))? {
-            let text = std::fs::read_to_string(thread?.path().join("schedstat"))?;
-            nanos += text.split(' ').next().and_then(|text| text.parse::<u64>().ok()).unwrap_or_default();
-        }
-        Ok(Duration::from_nanos(nanos))
-    }
-
-    fn cost(&mut self, scrape: Option<Duration>, start: Duration) -> io::Result<Cost> {
-        if let Some(status) = self.0.try_wait()? {
-            return Err(io::Error::other(format!("the collector ended: {status}")));
-        }
-        let status = std::fs::read_to_string(self.proc("status"))?;
-        let kib = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-            let number = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
-            number.ok_or_else(|| io::Error::other(format!("no {name} in /proc")))
-        };
-        let start = if start.is_zero() { self.on_cpu()? } else { start };
-        Ok(Cost {
-            rss_kib: kib("VmRSS")?,
-            peak_kib: kib("VmHWM")?,
-            anonymous_kib: kib("RssAnon")?,
-            start,
-            scrape,
-        })
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// A kubelet and CloudWatch Logs on one port: GET is answered with the exposition of now,
 /// anything else as CloudWatch answers a push.
 struct Server {
@@ -291,37 +233,19 @@ impl Server {
     }
 }
 
-/// Answers the requests of one connection until it ends.
-fn answer(stream: TcpStream, body: &str, scrapes: &AtomicU64, pushes: &AtomicU64) -> Option<()> {
-    let mut reader = BufReader::new(stream.try_clone().ok()?);
-    let mut stream = stream;
-    loop {
-        let (mut line, mut length, mut gzip, mut get) = (String::new(), 0_u64, false, None);
-        while reader.read_line(&mut line).ok()? > 0 && line != "\r\n" {
-            get.get_or_insert(line.starts_with("GET "));
-            let lower = line.to_ascii_lowercase();
-            if let Some(value) = lower.strip_prefix("content-length:") {
-                length = value.trim().parse().ok()?;
-            }
-            gzip |= lower.starts_with("accept-encoding:") && lower.contains("gzip");
-            line.clear();
-        }
-        io::copy(&mut (&mut reader).take(length), &mut io::sink()).ok()?;
-        let (content, kind) = if get? {
-            (pack(&exposition(body), gzip)?, "text/plain; version=0.0.4; charset=utf-8")
-        } else {
-            (b"{}".to_vec(), "application/x-amz-json-1.1")
-        };
-        let packed = if gzip && get? { "Content-Encoding: gzip\r\n" } else { "" };
-        let head = format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n{packed}Content-Length: {}\r\n\r\n",
-            content.len()
-        );
+/// Answers one connection. That it ends in the middle is the collector's affair.
+fn answer(stream: TcpStream, body: &str, scrapes: &AtomicU64, pushes: &AtomicU64) {
+    let _ = serve(stream, |request| {
         // Counted before it is answered: what is measured up to here are the scrapes before.
-        if get? { scrapes } else { pushes }.fetch_add(1, Ordering::Relaxed);
-        stream.write_all(head.as_bytes()).ok()?;
-        stream.write_all(&content).ok()?;
-    }
+        if request.method != "GET" {
+            pushes.fetch_add(1, Ordering::Relaxed);
+            let content = Arc::from(*b"{}");
+            return Some(Answer { kind: "application/x-amz-json-1.1", gzip: false, content });
+        }
+        scrapes.fetch_add(1, Ordering::Relaxed);
+        let kind = "text/plain; version=0.0.4; charset=utf-8";
+        Some(Answer { kind, gzip: request.gzip, content: pack(&exposition(body), request.gzip).into() })
+    });
 }
 
 /// The body with its timestamps set to now.
@@ -342,11 +266,11 @@ fn exposition(body: &str) -> String {
     fresh
 }
 
-fn pack(text: &str, gzip: bool) -> Option<Vec<u8>> {
+fn pack(text: &str, gzip: bool) -> Vec<u8> {
     if !gzip {
-        return Some(text.as_bytes().to_vec());
+        return text.as_bytes().to_vec();
     }
     let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
-    packer.write_all(text.as_bytes()).ok()?;
-    packer.finish().ok()
+    packer.write_all(text.as_bytes()).expect("memory takes all");
+    packer.finish().expect("memory takes all")
 }

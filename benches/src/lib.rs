@@ -1,4 +1,11 @@
-//! What the benches share: their clock, and where the input data is.
+//! What the benches share: their clock, their input, stand-ins, and plots.
+
+pub mod cadvisor;
+pub mod eks;
+pub mod http;
+pub mod machine;
+pub mod plot;
+pub mod process;
 
 use core::time::Duration;
 use std::io::Read;
