@@ -13,10 +13,11 @@ use otelpipe_k8s::ecs::api::{
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::clock::ServiceClock;
 use super::credentials::CredentialSource;
 use super::retry;
 use super::session::SessionConfig;
-use super::sign::{Scope, sign};
+use super::sign::{self, Scope};
 use crate::env::Env;
 use crate::http_client::{HttpClient, HttpError, Limits};
 
@@ -28,6 +29,8 @@ pub enum EcsErrorKind {
     AccessDenied,
     /// There is no cluster of that name in the region.
     ClusterNotFound,
+    /// The credentials or the signature were not accepted.
+    Credentials,
     /// Later it may work.
     Transient,
     /// Anything else.
@@ -58,6 +61,7 @@ pub struct EcsClient {
     ec2: Uri,
     region: String,
     credentials: Arc<CredentialSource>,
+    clock: ServiceClock,
     user_agent: String,
 }
 
@@ -75,6 +79,7 @@ impl EcsClient {
             ec2: session.service_url("ec2", "EC2", region, env)?,
             region: region.to_owned(),
             credentials,
+            clock: ServiceClock::default(),
             user_agent: format!("otelpipe/{} (ecs_observer)", env!("CARGO_PKG_VERSION")),
         })
     }
@@ -213,26 +218,30 @@ impl EcsClient {
             .map_err(|reason| failed(&named, EcsErrorKind::Other, reason.to_string()))
     }
 
-    /// One call, tried up to [`ATTEMPTS`] times.
+    /// One call, tried up to [`ATTEMPTS`] times; and at once again, by the service's clock
+    /// and with credentials fetched anew, the first time that it is not authenticated.
     async fn send(&self, call: Call<'_>) -> Result<Bytes, EcsError> {
         let mut attempt = 1;
+        let mut may_sign_again = true;
         loop {
             let failure = match self.attempt(&call).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
-            if failure.kind != EcsErrorKind::Transient || attempt == ATTEMPTS {
-                return Err(failure);
+            match failure.kind {
+                EcsErrorKind::Credentials if core::mem::take(&mut may_sign_again) => {}
+                EcsErrorKind::Transient if attempt < ATTEMPTS => {
+                    tokio::time::sleep(retry::sdk_delay(attempt)).await;
+                    attempt += 1;
+                }
+                _ => return Err(failure),
             }
-            tokio::time::sleep(retry::sdk_delay(attempt)).await;
-            attempt += 1;
         }
     }
 
     async fn attempt(&self, call: &Call<'_>) -> Result<Bytes, EcsError> {
         let failed = |kind, reason: String| failed(call.operation, kind, reason);
-        let now = SystemTime::now();
-        let credentials = self.credentials.get(now).await;
+        let credentials = self.credentials.get(SystemTime::now()).await;
         let credentials = credentials.map_err(|failure| failed(EcsErrorKind::Other, failure.to_string()))?;
         let mut request = Request::post(call.url.clone()).header("user-agent", &self.user_agent);
         request = match &call.target {
@@ -243,7 +252,8 @@ impl EcsClient {
         };
         let request = request.body(call.body.clone());
         let mut request = request.map_err(|failure| failed(EcsErrorKind::Other, failure.to_string()))?;
-        sign(&mut request, &credentials, Scope { region: &self.region, service: call.service }, now)
+        let scope = Scope { region: &self.region, service: call.service };
+        sign::sign(&mut request, &credentials, scope, self.clock.now())
             .map_err(|failure| failed(EcsErrorKind::Other, failure.to_string()))?;
         let answer = self.http.fetch(request, LIMITS).await.map_err(|failure| {
             let kind = if failure.is_transient() { EcsErrorKind::Transient } else { EcsErrorKind::Other };
@@ -253,8 +263,9 @@ impl EcsClient {
             return Ok(answer.into_body());
         }
         let refused = refusal(call.operation, &answer);
-        if refused.message.contains("Expired") {
+        if refused.kind == EcsErrorKind::Credentials {
             self.credentials.forget().await;
+            self.clock.learn(call.service, answer.headers());
         }
         Err(refused)
     }
@@ -300,6 +311,7 @@ fn refusal(operation: &str, answer: &Response<Bytes>) -> EcsError {
         "ThrottlingException" | "Throttling" | "RequestLimitExceeded" | "ServerException" => {
             EcsErrorKind::Transient
         }
+        code if sign::is_refused(code) => EcsErrorKind::Credentials,
         _ if status >= 500 || status == 429 => EcsErrorKind::Transient,
         _ => EcsErrorKind::Other,
     };
@@ -309,6 +321,7 @@ fn refusal(operation: &str, answer: &Response<Bytes>) -> EcsError {
             message += &format!("; allow {operation} to the role or user of the collector");
         }
         EcsErrorKind::ClusterNotFound => message += "; check cluster_name and cluster_region",
+        EcsErrorKind::Credentials => message += "; check the credentials and the clock of this machine",
         _ => {}
     }
     failed(operation, kind, message)
@@ -387,6 +400,7 @@ const LIMITS: Limits = Limits { timeout: Duration::from_secs(30), max_body: 32 <
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_server::{Reply, TestServer};
 
     const ANSWER: &str = "<DescribeInstancesResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>r</requestId>\
         <reservationSet><item><reservationId>r-1</reservationId><groupSet><item><groupId>sg</groupId></item></groupSet><instancesSet>\
@@ -443,5 +457,81 @@ mod tests {
             "ecs:ListTasks: 503 RequestLimitExceeded: slow",
         );
         check(400, "garbage", EcsErrorKind::Other, "ecs:ListTasks: 400 : ");
+        check(
+            401,
+            "<Response><Errors><Error><Code>AuthFailure</Code><Message>who?</Message></Error></Errors></Response>",
+            EcsErrorKind::Credentials,
+            "ecs:ListTasks: 401 AuthFailure: who?; check the credentials and the clock of this machine",
+        );
+    }
+
+    /// A client whose credentials come from a container's endpoint: `ASIA1`, `ASIA2`, …
+    async fn client(url: &str, of_container: &TestServer) -> EcsClient {
+        let full = of_container.url();
+        let env: Env = [
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+            ("HOME", "/nonexistent"),
+            ("AWS_ENDPOINT_URL", url),
+            ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &full),
+        ]
+        .into_iter()
+        .collect();
+        let source = CredentialSource::new(&env, "eu-west-1", "", "").await.unwrap();
+        EcsClient::new("eu-west-1", Arc::new(source), &env).unwrap()
+    }
+
+    async fn of_container() -> TestServer {
+        let mut number = 0;
+        TestServer::start(move |_| {
+            number += 1;
+            Reply::Status(
+                200,
+                format!(
+                    r#"{{"AccessKeyId":"ASIA{number}","SecretAccessKey":"s","Token":"t","Expiration":"2099-01-01T00:00:00Z"}}"#
+                ),
+            )
+        })
+        .await
+    }
+
+    /// The first of these refusals is answered to the first call, and so on; then success.
+    async fn refusing(codes: Vec<&'static str>) -> TestServer {
+        let mut codes = codes.into_iter();
+        TestServer::start(move |_| match codes.next() {
+            Some(code) => {
+                let date = "Tue, 02 Jan 2024 03:04:05 GMT".to_owned();
+                Reply::WithHeader(400, ("date", date), format!(r#"{{"__type": "{code}", "message": "no"}}"#))
+            }
+            None => Reply::Status(200, r#"{"taskArns": ["arn"]}"#.into()),
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn expired_credentials_are_fetched_again_and_a_wrong_clock_is_put_right() {
+        for code in ["ExpiredTokenException", "InvalidSignatureException", "RequestTimeTooSkewed"] {
+            let (server, of_container) = (refusing(vec![code]).await, of_container().await);
+            let client = client(&server.url(), &of_container).await;
+            assert_eq!(client.list_tasks("demo").await.unwrap(), ["arn"], "{code}");
+            let seen = server.seen();
+            assert_eq!(seen.len(), 2);
+            for (seen, id) in seen.iter().zip(["ASIA1", "ASIA2"]) {
+                assert!(seen.header("authorization").contains(&format!("Credential={id}/")), "{code}");
+            }
+            assert!(seen[1].header("x-amz-date").starts_with("20240102T0304"), "{code}");
+        }
+    }
+
+    #[tokio::test]
+    async fn credentials_that_are_refused_again_are_an_error() {
+        let server = refusing(vec!["ExpiredTokenException"; 2]).await;
+        let of_container = of_container().await;
+        let error = client(&server.url(), &of_container).await.list_tasks("demo").await.unwrap_err();
+        assert_eq!(error.kind(), EcsErrorKind::Credentials);
+        assert_eq!(
+            error.to_string(),
+            "ecs:ListTasks: 400 ExpiredTokenException: no; check the credentials and the clock of this machine"
+        );
+        assert_eq!(server.seen().len(), 2);
     }
 }

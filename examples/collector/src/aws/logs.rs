@@ -1,13 +1,13 @@
 //! The calls of CloudWatch Logs that an exporter makes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Uri};
 use serde_json::{Map, Value, json};
 
+use super::clock::ServiceClock;
 use super::credentials::{CredentialSource, CredentialsError};
 use super::retry;
 use super::session::SessionConfig;
@@ -144,8 +144,7 @@ pub struct LogsClient {
     delay_scale: u32,
     retention_days: i64,
     tags: Vec<(String, String)>,
-    /// How far the service's clock is ahead of ours, in seconds.
-    clock_skew_s: AtomicI64,
+    clock: ServiceClock,
 }
 
 impl LogsClient {
@@ -172,7 +171,7 @@ impl LogsClient {
             delay_scale: 1,
             retention_days,
             tags,
-            clock_skew_s: AtomicI64::new(0),
+            clock: ServiceClock::default(),
         })
     }
 
@@ -293,7 +292,7 @@ impl LogsClient {
             .body(body);
         let mut request = request.map_err(|failure| failed(LogsErrorKind::Other, failure.to_string()))?;
         let scope = Scope { region: &self.region, service: "logs" };
-        sign::sign(&mut request, &credentials, scope, self.now())
+        sign::sign(&mut request, &credentials, scope, self.clock.now())
             .map_err(|failure| failed(LogsErrorKind::Other, failure.to_string()))?;
         let limits = Limits { timeout: self.timeout, max_body: MAX_ANSWER };
         let answer = self.http.fetch(request, limits).await.map_err(|failure| {
@@ -306,31 +305,9 @@ impl LogsClient {
         let wait = retry::retry_after(answer.headers());
         let failure = refusal(operation, &answer);
         if failure.kind == LogsErrorKind::Credentials {
-            self.learn_clock(&answer);
+            self.clock.learn("CloudWatch Logs", answer.headers());
         }
         Err((failure, wait))
-    }
-
-    /// Our clock, corrected by what the service told.
-    fn now(&self) -> SystemTime {
-        let skew = self.clock_skew_s.load(Ordering::Relaxed);
-        let distance = Duration::from_secs(skew.unsigned_abs());
-        let now = SystemTime::now();
-        if skew < 0 { now - distance } else { now + distance }
-    }
-
-    /// Takes over the service's clock when ours differs by minutes: a signature is valid
-    /// for a few minutes only.
-    fn learn_clock(&self, answer: &Response<Bytes>) {
-        let date = answer.headers().get(http::header::DATE).and_then(|date| date.to_str().ok());
-        let Some(date) = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok()) else { return };
-        let skew = date.timestamp().as_second() - jiff::Timestamp::now().as_second();
-        if skew.abs() >= MIN_SKEW_S {
-            tracing::warn!(
-                "this machine's clock differs from that of CloudWatch Logs by {skew} s; correcting signatures"
-            );
-            self.clock_skew_s.store(skew, Ordering::Relaxed);
-        }
     }
 
     /// Makes tests quick: no waiting between attempts.
@@ -388,18 +365,7 @@ fn kind_of(code: &str, status: StatusCode) -> LogsErrorKind {
         | "SlowDown"
         | "PriorRequestNotComplete" => LogsErrorKind::Throttled,
         "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" => LogsErrorKind::AccessDenied,
-        "ExpiredToken"
-        | "ExpiredTokenException"
-        | "UnrecognizedClientException"
-        | "InvalidClientTokenId"
-        | "InvalidSignatureException"
-        | "SignatureDoesNotMatch"
-        | "RequestExpired"
-        | "RequestTimeTooSkewed"
-        | "MissingAuthenticationToken"
-        | "MissingAuthenticationTokenException"
-        | "IncompleteSignature"
-        | "AuthFailure" => LogsErrorKind::Credentials,
+        code if sign::is_refused(code) => LogsErrorKind::Credentials,
         "ServiceUnavailableException"
         | "OperationAbortedException"
         | "RequestTimeout"
@@ -454,7 +420,6 @@ pub(crate) fn random_uuid() -> String {
 /// A batch is sent at most this often while its stream keeps disappearing.
 const PUT_ROUNDS: u32 = 3;
 const MAX_ANSWER: usize = 1 << 20;
-const MIN_SKEW_S: i64 = 120;
 
 #[cfg(test)]
 mod tests {

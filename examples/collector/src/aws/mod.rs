@@ -1,5 +1,6 @@
-//! AWS: credentials, region, signatures, and the calls of CloudWatch Logs.
+//! AWS: credentials, region, signatures, and the calls of CloudWatch Logs, ECS and EC2.
 
+pub mod clock;
 pub mod credentials;
 pub mod ecs;
 pub mod imds;

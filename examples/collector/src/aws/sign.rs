@@ -83,6 +83,28 @@ pub fn sign(
     Ok(())
 }
 
+/// Whether the code of an error says that credentials or signature were not accepted: with
+/// other credentials, or by another clock, the request may be.
+///
+/// Source: aws-sdk-go-v2 `aws/retry` and the common errors of the services.
+pub fn is_refused(code: &str) -> bool {
+    matches!(
+        code,
+        "ExpiredToken"
+            | "ExpiredTokenException"
+            | "UnrecognizedClientException"
+            | "InvalidClientTokenId"
+            | "InvalidSignatureException"
+            | "SignatureDoesNotMatch"
+            | "RequestExpired"
+            | "RequestTimeTooSkewed"
+            | "MissingAuthenticationToken"
+            | "MissingAuthenticationTokenException"
+            | "IncompleteSignature"
+            | "AuthFailure"
+    )
+}
+
 /// Host and port as the signature wants them: without the scheme's own port.
 fn host_header(uri: &Uri) -> Result<HeaderValue, SignError> {
     let host =

@@ -5,8 +5,7 @@
 //! service and region: credentials go nowhere they are not meant for.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -15,6 +14,7 @@ use serde::Deserialize;
 use tokio::sync::OnceCell;
 
 use crate::authenticator::Authenticator;
+use crate::aws::clock::ServiceClock;
 use crate::aws::credentials::CredentialSource;
 use crate::aws::region;
 use crate::aws::sign::{self, Scope};
@@ -56,8 +56,7 @@ pub struct SigV4Auth {
     config: SigV4Config,
     env: Env,
     credentials: OnceCell<CredentialSource>,
-    /// How far the service's clock is ahead of ours, in seconds.
-    clock_skew_s: AtomicI64,
+    clock: ServiceClock,
 }
 
 /// Reads the settings of the extension. `None` if they cannot be run.
@@ -97,7 +96,7 @@ impl Extension for Running {
 impl SigV4Auth {
     /// An authenticator that fetches nothing yet.
     pub fn new(config: SigV4Config, env: &Env) -> Self {
-        Self { config, env: env.clone(), credentials: OnceCell::new(), clock_skew_s: AtomicI64::new(0) }
+        Self { config, env: env.clone(), credentials: OnceCell::new(), clock: ServiceClock::default() }
     }
 
     async fn source(&self) -> Result<&CredentialSource, ComponentError> {
@@ -132,29 +131,6 @@ impl SigV4Auth {
             if configured.is_empty() { inferred } else { configured }.to_owned()
         };
         (or(&self.config.service, service), or(&self.config.region, region))
-    }
-
-    fn now(&self) -> SystemTime {
-        let skew = self.clock_skew_s.load(Ordering::Relaxed);
-        let distance = Duration::from_secs(skew.unsigned_abs());
-        let now = SystemTime::now();
-        if skew < 0 { now - distance } else { now + distance }
-    }
-
-    /// Takes over the service's clock when ours differs by minutes. Returns whether it does.
-    fn learn_clock(&self, answer: &Response<Bytes>) -> bool {
-        let date = answer.headers().get(http::header::DATE).and_then(|date| date.to_str().ok());
-        let Some(date) = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok()) else { return false };
-        let skew = date.timestamp().as_second() - jiff::Timestamp::now().as_second();
-        let known = self.clock_skew_s.load(Ordering::Relaxed);
-        if (skew - known).abs() < MIN_SKEW_S {
-            return false;
-        }
-        tracing::warn!(
-            "this machine's clock differs from that of the service by {skew} s; correcting signatures"
-        );
-        self.clock_skew_s.store(skew, Ordering::Relaxed);
-        true
     }
 }
 
@@ -209,20 +185,17 @@ impl Authenticator for SigV4Auth {
         let credentials = self.source().await?.get(SystemTime::now()).await;
         let credentials = credentials.map_err(|failure| ComponentError(failure.to_string()))?;
         let scope = Scope { region: &region, service: &service };
-        sign::sign(request, &credentials, scope, self.now())
+        sign::sign(request, &credentials, scope, self.clock.now())
             .map_err(|failure| ComponentError(failure.to_string()))
     }
 
     async fn refused(&self, answer: &Response<Bytes>) -> bool {
         let Some(source) = self.credentials.get() else { return false };
         source.forget().await;
-        let is_new_clock = self.learn_clock(answer);
+        let is_new_clock = self.clock.learn("the service", answer.headers());
         is_new_clock || !source.is_fixed()
     }
 }
-
-/// Signatures are valid for five minutes; below that a difference does no harm.
-const MIN_SKEW_S: i64 = 240;
 
 #[cfg(test)]
 mod tests {
@@ -294,7 +267,7 @@ mod tests {
         assert!(!auth.refused(&answer(jiff::Timestamp::now())).await);
         let hour_ahead = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
         assert!(auth.refused(&answer(hour_ahead)).await);
-        let ahead = auth.now().duration_since(SystemTime::now()).unwrap();
+        let ahead = auth.clock.now().duration_since(SystemTime::now()).unwrap();
         assert!(ahead.as_secs() > 3_500, "{ahead:?}");
         assert!(!auth.refused(&answer(hour_ahead)).await, "nothing new was learned");
     }

@@ -335,6 +335,43 @@ async fn requests_are_signed_by_the_extension_and_by_the_old_key() {
     }
 }
 
+#[tokio::test]
+async fn expired_credentials_are_fetched_again_and_a_wrong_clock_is_put_right() {
+    let number = AtomicUsize::new(0);
+    let of_container = TestServer::start(move |_| {
+        let number = number.fetch_add(1, Ordering::Relaxed) + 1;
+        let keys = r#""SecretAccessKey":"s","Token":"t","Expiration":"2099-01-01T00:00:00Z""#;
+        Reply::Status(200, format!(r#"{{"AccessKeyId":"ASIA{number}",{keys}}}"#))
+    })
+    .await;
+    let asked = AtomicUsize::new(0);
+    let server = TestServer::start(move |_| match asked.fetch_add(1, Ordering::Relaxed) {
+        0 => {
+            let date = ("date", "Tue, 02 Jan 2024 03:04:05 GMT".to_owned());
+            Reply::WithHeader(403, date, r#"{"message":"The security token included is expired"}"#.into())
+        }
+        _ => Reply::Status(204, String::new()),
+    })
+    .await;
+    let cx = context(&[
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("HOME", "/nonexistent"),
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &of_container.url()),
+    ]);
+    let lines = format!("endpoint: {}/w\nauth: {{authenticator: sigv4auth}}\n{QUICK}", server.url());
+    let (exporter, problems) = read("prometheusremotewrite", &lines, "sigv4auth", &cx);
+    let mut exporter = exporter.unwrap_or_else(|| panic!("{}", problems.render(false)));
+    exporter.start().await.unwrap();
+    exporter.export(batch(1.0).into()).await.unwrap();
+    exporter.shutdown().await.unwrap();
+    let seen = server.seen();
+    let [refused, taken] = seen.as_slice() else { panic!("two requests, not {}", seen.len()) };
+    assert!(refused.header("authorization").contains("Credential=ASIA1/"));
+    assert!(taken.header("authorization").contains("Credential=ASIA2/20240102/"));
+    assert!(taken.header("x-amz-date").starts_with("20240102T0304"));
+    assert_eq!(cx.metrics.dropped_points("prometheusremotewrite", "access_denied"), 0);
+}
+
 #[track_caller]
 fn problems(kind: &str, lines: &str) -> String {
     let (exporter, problems) = read(kind, lines, "", &context(&[]));
