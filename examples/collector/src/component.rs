@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::authenticator::Authenticators;
 use crate::config::{CollectorConfig, Problems};
+use crate::discovery::handover::Handover;
 use crate::env::Env;
 use crate::own_metrics::OwnMetrics;
 
@@ -32,6 +33,8 @@ pub struct BuildContext {
     pub gates: Arc<std::collections::BTreeSet<String>>,
     /// The authenticators that exporters may name.
     pub authenticators: Authenticators,
+    /// Targets that extensions find and receivers scrape.
+    pub handover: Handover,
 }
 
 impl BuildContext {

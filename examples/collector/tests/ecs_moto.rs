@@ -24,6 +24,8 @@ use serde_json::{Value, json};
 use support::DEADLINE;
 use support::folder::Folder;
 use support::moto::Moto;
+use support::process::Collector;
+use support::server::{Reply, Server};
 
 impl Moto {
     async fn ecs(&self, operation: &str, body: Value) -> Value {
@@ -125,6 +127,7 @@ fn observer(url: &str, settings: &str) -> Box<dyn Extension> {
         now_ns: 0,
         gates: Arc::default(),
         authenticators: Default::default(),
+        handover: Default::default(),
     };
     let mut problems = Problems::new();
     let text = format!(
@@ -233,6 +236,61 @@ async fn tasks_of_a_cluster_become_targets_in_the_result_file() {
     assert_eq!(json!(read), json!(expected));
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no draft is left");
+}
+
+#[tokio::test]
+async fn targets_are_scraped_at_once_and_without_the_file() {
+    let Some(moto) = Moto::start("targets are scraped at once") else { return };
+    moto.set_up().await;
+    let app = Server::http(|_| Reply::exposition("up_and_running 1\n"));
+    let folder = Folder::new("ecs_observer_fed");
+    // A folder that does not exist: the file cannot be written.
+    let file = folder.path().join("missing/targets.yaml");
+    let config = folder.write(
+        "config.yaml",
+        format!(
+            "extensions:
+  ecs_observer:
+    cluster_name: demo
+    refresh_interval: 200ms
+    result_file: {file}
+    docker_labels: []
+    services: [{{ name_pattern: ^check, metrics_ports: [9405] }}]
+receivers:
+  prometheus:
+    config:
+      scrape_configs:
+      - job_name: ecs
+        scrape_interval: 250ms
+        scrape_timeout: 250ms
+        file_sd_configs: [{{ files: ['{file}'], refresh_interval: 1h }}]
+        relabel_configs:
+        - {{ source_labels: [__meta_ecs_service_name, __address__], regex: '(.*);.*:(.*)', target_label: found, replacement: $$1-$$2 }}
+        - {{ target_label: __address__, replacement: '{}' }}
+exporters:
+  debug: {{ verbosity: detailed }}
+service:
+  extensions: [ecs_observer]
+  telemetry: {{ metrics: {{ level: none }} }}
+  pipelines:
+    metrics: {{ receivers: [prometheus], exporters: [debug] }}
+",
+            app.address(),
+            file = file.display(),
+        ),
+    );
+    let env = [
+        ("AWS_ACCESS_KEY_ID", "AKIATEST"),
+        ("AWS_SECRET_ACCESS_KEY", "s"),
+        ("AWS_REGION", "eu-west-1"),
+        ("AWS_ENDPOINT_URL", &moto.url),
+    ];
+    let collector = Collector::start(&["--config", &config], &env);
+    app.wait_for("scrape", |seen| seen.iter().any(|seen| seen.path == "/metrics").then_some(()));
+    collector.wait_for_line(&["-> found: Str(checkout-9405)"]);
+    collector.wait_for_line(&["ecs_observer: cannot write", "missing/targets.yaml"]);
+    let ended = collector.terminate();
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
 }
 
 #[tokio::test]

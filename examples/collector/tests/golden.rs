@@ -38,6 +38,7 @@ fn context(match_attributes: bool, plan: bool) -> BuildContext {
         now_ns: 1_795_257_000_000_000_000,
         gates: Arc::new(gates),
         authenticators: Default::default(),
+        handover: Default::default(),
     }
 }
 

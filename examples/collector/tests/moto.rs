@@ -70,6 +70,7 @@ fn exporter(url: &str) -> AwsEmfExporter {
         now_ns: 0,
         gates: Arc::new(["awsemf.placeholderPerDocument".to_owned()].into()),
         authenticators: Default::default(),
+        handover: Default::default(),
     };
     let mut problems = Problems::new();
     let node = yaml::parse(&text, &Arc::from("moto.yaml"), &mut problems).unwrap();

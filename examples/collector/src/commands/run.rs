@@ -29,6 +29,7 @@ pub fn context(env: &Env, gates: BTreeSet<String>) -> BuildContext {
         now_ns: clock::now_ns(),
         gates: Arc::new(gates),
         authenticators: Default::default(),
+        handover: Default::default(),
     }
 }
 

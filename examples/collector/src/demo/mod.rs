@@ -58,6 +58,7 @@ pub fn run(options: Options, out: &mut dyn Write, summary: &mut dyn Write) -> Re
         now_ns: otelpipe_core::time::ns_from_ms(start_ms),
         gates: Arc::new(crate::gates::defaults()),
         authenticators: Default::default(),
+        handover: Default::default(),
     };
     let engine = load_text("eks-mixed-emf.yaml", CONFIG, &env, &mut problems)
         .and_then(|config| Engine::build(&config, None, &cx, &mut problems));

@@ -1,4 +1,5 @@
-//! `file_sd_configs`: targets in files that are re-read when they change.
+//! `file_sd_configs`: targets in files that are re-read when they change, and in those
+//! that another component of the collector hands over.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,11 +8,12 @@ use std::time::Duration;
 
 use notify::Watcher;
 use otelpipe_core::label::LabelSet;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Problems, yaml};
 
+use super::handover::Texts;
 use super::{TargetGroup, Updates, read_groups};
 
 /// One entry of `file_sd_configs`, checked.
@@ -32,8 +34,13 @@ pub fn is_valid_path(path: &str) -> bool {
     known && name.contains('.') && path.matches('*').count() <= 1 && path.contains('*') == name.contains('*')
 }
 
-/// Watches the files until `stop`.
-pub async fn run(discovery: FileDiscovery, updates: Updates, stop: CancellationToken) {
+/// Watches the files until `stop`. A text that was handed over counts in place of its file.
+pub async fn run(
+    discovery: FileDiscovery,
+    mut handed: watch::Receiver<Texts>,
+    updates: Updates,
+    stop: CancellationToken,
+) {
     let (changed, mut changes) = mpsc::channel(1);
     let watcher = watch(&discovery.files, changed);
     if let Err(error) = &watcher {
@@ -44,7 +51,8 @@ pub async fn run(discovery: FileDiscovery, updates: Updates, stop: CancellationT
     }
     let mut known: BTreeMap<PathBuf, usize> = BTreeMap::new();
     loop {
-        let found = matches(&discovery.files);
+        let texts = handed.borrow_and_update().clone();
+        let found = matches(&discovery.files, &texts);
         let mut groups = Vec::new();
         for (path, count) in &known {
             if !found.contains(path) {
@@ -53,7 +61,11 @@ pub async fn run(discovery: FileDiscovery, updates: Updates, stop: CancellationT
         }
         known.retain(|path, _| found.contains(path));
         for path in found {
-            match read(&path).await {
+            let read = match texts.get(&path) {
+                Some(text) => parse(&path, text),
+                None => read(&path).await,
+            };
+            match read {
                 Ok(read) => {
                     let before = known.insert(path.clone(), read.len()).unwrap_or(0);
                     groups.extend((read.len()..before).map(|at| gone(&path, at)));
@@ -74,6 +86,7 @@ pub async fn run(discovery: FileDiscovery, updates: Updates, stop: CancellationT
         tokio::select! {
             () = stop.cancelled() => return,
             _ = changes.recv(), if watcher.is_ok() => {}
+            Ok(()) = handed.changed() => {}
             () = tokio::time::sleep(discovery.refresh_interval) => {}
         }
     }
@@ -94,27 +107,24 @@ fn watch(files: &[String], changed: mpsc::Sender<()>) -> notify::Result<notify::
     Ok(watcher)
 }
 
-/// The files that exist now, in order.
-fn matches(patterns: &[String]) -> Vec<PathBuf> {
+/// The files that exist now or were handed over, in order.
+fn matches(patterns: &[String], handed: &Texts) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for pattern in patterns {
         let path = Path::new(pattern);
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let Some((before, after)) = name.split_once('*') else {
+        found.extend(handed.keys().filter(|file| fits(path, file)).cloned());
+        if !pattern.contains('*') {
             if path.is_file() {
                 found.push(path.to_owned());
             }
             continue;
-        };
+        }
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let Ok(entries) = std::fs::read_dir(folder) else { continue };
         for entry in entries.flatten() {
-            let file = entry.file_name();
-            let Some(text) = file.to_str() else { continue };
-            let fits =
-                text.len() >= before.len() + after.len() && text.starts_with(before) && text.ends_with(after);
-            if fits && entry.path().is_file() {
-                found.push(path.with_file_name(text));
+            let file = path.with_file_name(entry.file_name());
+            if fits(path, &file) && entry.path().is_file() {
+                found.push(file);
             }
         }
     }
@@ -123,12 +133,29 @@ fn matches(patterns: &[String]) -> Vec<PathBuf> {
     found
 }
 
+/// Whether the file is one of the pattern: the same path, with anything in place of a `*`.
+fn fits(pattern: &Path, file: &Path) -> bool {
+    fn name(path: &Path) -> Option<&str> {
+        path.file_name()?.to_str()
+    }
+    let (Some(wanted), Some(found)) = (name(pattern), name(file)) else { return false };
+    pattern.parent() == file.parent()
+        && match wanted.split_once('*') {
+            Some((before, after)) => found.strip_prefix(before).is_some_and(|rest| rest.ends_with(after)),
+            None => wanted == found,
+        }
+}
+
 async fn read(path: &Path) -> Result<Vec<TargetGroup>, String> {
     let text = tokio::fs::read_to_string(path).await.map_err(|error| error.to_string())?;
+    parse(path, &text)
+}
+
+fn parse(path: &Path, text: &str) -> Result<Vec<TargetGroup>, String> {
     let name: Arc<str> = Arc::from(path.to_string_lossy());
     let mut problems = Problems::new();
-    problems.add_source(&name, &text);
-    let node = yaml::parse(&text, &name, &mut problems);
+    problems.add_source(&name, text);
+    let node = yaml::parse(text, &name, &mut problems);
     let mut groups = match &node {
         Some(node) => read_groups(node, "", &name, &mut problems),
         None => Vec::new(),
@@ -158,5 +185,51 @@ mod tests {
         for bad in ["a.txt", "/etc/*/a.yml", "/etc/**.yml", "yml", "/etc/*", ""] {
             assert!(!is_valid_path(bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_star_stands_for_anything_in_the_name() {
+        for (pattern, file, expected) in [
+            ("/etc/t/a.yml", "/etc/t/a.yml", true),
+            ("/etc/t/a.yml", "/etc/t/b.yml", false),
+            ("/etc/t/a.yml", "/etc/a.yml", false),
+            ("/etc/t/*.yml", "/etc/t/a.yml", true),
+            ("/etc/t/*.yml", "/etc/t/.yml", true),
+            ("/etc/t/*.yml", "/etc/t/a.json", false),
+            ("/etc/t/*.yml", "/etc/t/x/a.yml", false),
+            ("/etc/t/aba*a.yml", "/etc/t/aba.yml", false),
+            ("/etc/t/aba*a.yml", "/etc/t/abaa.yml", true),
+        ] {
+            assert_eq!(fits(Path::new(pattern), Path::new(file)), expected, "{pattern} {file}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_handed_over_counts_at_once_and_without_its_file() {
+        let handover = crate::discovery::handover::Handover::default();
+        let path = Path::new("/nonexistent/otelpipe/targets.yaml");
+        let discovery = FileDiscovery {
+            files: vec!["/nonexistent/otelpipe/*.yaml".into()],
+            refresh_interval: Duration::from_secs(3600),
+        };
+        let (sender, mut updates) = mpsc::channel(4);
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(run(discovery, handover.listen(), Updates::new(0, 0, sender), stop.clone()));
+        let mut next = async |text: &str| {
+            handover.give(path, text);
+            updates.recv().await.unwrap().groups
+        };
+        let groups = next("- targets: ['10.0.0.1:80']\n  labels: {a: b}\n").await;
+        let wanted = TargetGroup {
+            source: "/nonexistent/otelpipe/targets.yaml:0".into(),
+            targets: vec![[("__address__", "10.0.0.1:80")].into_iter().collect()],
+            labels: [("__meta_filepath", "/nonexistent/otelpipe/targets.yaml"), ("a", "b")]
+                .into_iter()
+                .collect(),
+        };
+        assert_eq!(groups, [wanted]);
+        assert_eq!(next("[]").await, [gone(path, 0)]);
+        stop.cancel();
+        task.await.unwrap();
     }
 }

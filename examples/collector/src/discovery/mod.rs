@@ -4,6 +4,7 @@
 //! a source counts, an empty one means that the source is gone.
 
 pub mod file;
+pub mod handover;
 pub mod http;
 pub mod kubernetes;
 pub mod static_list;

@@ -21,6 +21,7 @@ fn read(text: &str, gates: &[&str]) -> (Option<AwsEmfExporter>, String) {
         now_ns: 0,
         gates: Arc::new(gates.iter().chain(&[NAMES_GATE]).map(|gate| (*gate).to_owned()).collect()),
         authenticators: Default::default(),
+        handover: Default::default(),
     };
     let mut problems = Problems::new();
     let node = yaml::parse(text, &Arc::from("c.yaml"), &mut problems).unwrap();

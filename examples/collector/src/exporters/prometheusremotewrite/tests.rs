@@ -21,6 +21,7 @@ fn context(env: &[(&str, &str)]) -> BuildContext {
         now_ns: 0,
         gates: Arc::new(crate::gates::defaults()),
         authenticators: Default::default(),
+        handover: Default::default(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `ecs_observer`: finds the containers of an ECS cluster that serve metrics and writes
-//! them to a file that `file_sd_configs` reads.
+//! them to a file that `file_sd_configs` reads. A receiver of this collector that names the
+//! file has the targets from memory, at once.
 //!
 //! Which containers they are is in `otelpipe_k8s::ecs::targets`; here are the settings,
 //! the calls, the clock and the file.
@@ -23,6 +24,7 @@ use crate::aws::credentials::CredentialSource;
 use crate::aws::ecs::{EcsClient, EcsErrorKind};
 use crate::component::{BuildContext, ComponentError, Extension, Fatal};
 use crate::config::{Component, GoDuration, Leniency, Problems, decode};
+use crate::discovery::handover::Handover;
 use crate::env::Env;
 
 use fetch::Fetcher;
@@ -112,6 +114,7 @@ pub fn build(
         job_label_name: config.job_label_name,
         rules: Arc::new(rules),
         env: cx.env.clone(),
+        handover: cx.handover.clone(),
         fatal: Fatal::default(),
         stop: CancellationToken::new(),
         task: None,
@@ -126,6 +129,7 @@ struct EcsObserver {
     job_label_name: String,
     rules: Arc<ObserverRules>,
     env: Env,
+    handover: Handover,
     fatal: Fatal,
     stop: CancellationToken,
     task: Option<tokio::task::JoinHandle<()>>,
@@ -154,6 +158,7 @@ impl Extension for EcsObserver {
             rules: Arc::clone(&self.rules),
             result_file: self.result_file.clone(),
             job_label_name: self.job_label_name.clone(),
+            handover: self.handover.clone(),
         };
         self.task = Some(tokio::spawn(observer.run(self.interval, self.fatal.clone(), self.stop.clone())));
         Ok(())
@@ -173,6 +178,7 @@ struct Observer {
     rules: Arc<ObserverRules>,
     result_file: PathBuf,
     job_label_name: String,
+    handover: Handover,
 }
 
 impl Observer {
@@ -195,7 +201,7 @@ impl Observer {
         }
     }
 
-    /// Writes the file anew, unless the APIs failed. An error is one that stays.
+    /// Hands over the targets and writes the file anew, unless the APIs failed. An error is one that stays.
     async fn pass(&mut self) -> Result<(), ComponentError> {
         let skipped = "Skip generating empty target file because of previous errors";
         let cluster = match self.fetcher.fetch(&self.rules).await {
@@ -223,6 +229,7 @@ impl Observer {
             tracing::error!("ecs_observer: {error}");
         }
         let text = write_yaml(&found.targets, &self.job_label_name);
+        self.handover.give(&self.result_file, &text);
         let file = self.result_file.clone();
         let written = tokio::task::spawn_blocking(move || replace(&file, &text)).await;
         match written {

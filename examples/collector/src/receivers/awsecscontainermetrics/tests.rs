@@ -23,6 +23,7 @@ fn context(url: Option<&str>) -> BuildContext {
         now_ns: 0,
         gates: Arc::default(),
         authenticators: Default::default(),
+        handover: Default::default(),
     }
 }
 

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::component::{BuildContext, ComponentError, MetricSink, Receiver};
 use crate::config::{ComponentId, Node, Problems};
+use crate::discovery::handover::Handover;
 use crate::discovery::{Updates, file, http, kubernetes};
 use crate::env::Env;
 
@@ -33,7 +34,12 @@ pub fn build(
     problems: &mut Problems,
 ) -> Option<Box<dyn Receiver>> {
     let settings = Settings::read(id, node, cx, problems)?;
-    Some(Box::new(PrometheusReceiver { settings, env: cx.env.clone(), user_agent: cx.user_agent() }))
+    Some(Box::new(PrometheusReceiver {
+        settings,
+        env: cx.env.clone(),
+        user_agent: cx.user_agent(),
+        handover: cx.handover.clone(),
+    }))
 }
 
 /// The receiver's jobs alone, for a replay.
@@ -45,6 +51,7 @@ struct PrometheusReceiver {
     settings: Settings,
     env: Env,
     user_agent: String,
+    handover: Handover,
 }
 
 #[async_trait]
@@ -60,7 +67,7 @@ impl Receiver for PrometheusReceiver {
                     reports.send(groups).await;
                 }
                 Discovery::File(settings) => {
-                    discoverers.spawn(file::run(settings, reports, stop));
+                    discoverers.spawn(file::run(settings, self.handover.listen(), reports, stop));
                 }
                 Discovery::Http(settings) => {
                     discoverers.spawn(http::run(*settings, reports, stop));
