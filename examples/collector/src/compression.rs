@@ -5,6 +5,8 @@ use std::io::{Read, Write as _};
 use flate2::Compression;
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use flate2::write::{GzEncoder, ZlibEncoder};
+use ruzstd::decoding::StreamingDecoder;
+use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
 /// How bytes are packed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -16,6 +18,9 @@ pub(crate) enum Encoding {
     Snappy,
     /// The framing format.
     SnappyFramed,
+    Zstd,
+    /// The frame format.
+    Lz4,
 }
 
 /// Why packed bytes cannot be used.
@@ -35,31 +40,53 @@ impl Encoding {
             Self::Zlib => "zlib",
             Self::Snappy => "snappy",
             Self::SnappyFramed => "x-snappy-framed",
+            Self::Zstd => "zstd",
+            Self::Lz4 => "lz4",
         }
     }
 
     /// The bytes unpacked, at most `limit` of them: a small body that unpacks without end
     /// stops there.
     pub(crate) fn unpack(self, packed: &[u8], limit: usize) -> Result<Vec<u8>, UnpackError> {
+        let mut out = Vec::new();
         match self {
-            Self::Gzip => self.read(MultiGzDecoder::new(packed), packed.len(), limit),
-            Self::Zlib => self.read(ZlibDecoder::new(packed), packed.len(), limit),
-            Self::SnappyFramed => self.read(snap::read::FrameDecoder::new(packed), packed.len(), limit),
+            Self::Gzip => self.read(MultiGzDecoder::new(packed), limit, &mut out)?,
+            Self::Zlib => self.read(ZlibDecoder::new(packed), limit, &mut out)?,
+            Self::SnappyFramed => self.read(snap::read::FrameDecoder::new(packed), limit, &mut out)?,
+            // Both kinds of frames may follow one another.
+            Self::Lz4 => {
+                let mut frames = lz4_flex::frame::FrameDecoder::new(packed);
+                while !frames.get_ref().is_empty() {
+                    self.read(&mut frames, limit, &mut out)?;
+                }
+            }
+            Self::Zstd => {
+                let max_window = u64::try_from(limit).unwrap_or(u64::MAX).max(ZSTD_WINDOW);
+                let mut rest = packed;
+                while !rest.is_empty() {
+                    let frame = StreamingDecoder::new_with_max_window_size(&mut rest, max_window);
+                    self.read(frame.map_err(|failure| self.broken(&failure))?, limit, &mut out)?;
+                }
+            }
             Self::Snappy => {
                 let len = snap::raw::decompress_len(packed).map_err(|failure| self.broken(&failure))?;
                 if len > limit {
                     return Err(UnpackError::TooLarge(limit));
                 }
-                snap::raw::Decoder::new().decompress_vec(packed).map_err(|failure| self.broken(&failure))
+                out = snap::raw::Decoder::new()
+                    .decompress_vec(packed)
+                    .map_err(|failure| self.broken(&failure))?;
             }
         }
+        Ok(out)
     }
 
-    fn read(self, reader: impl Read, packed: usize, limit: usize) -> Result<Vec<u8>, UnpackError> {
-        let mut out = Vec::with_capacity(packed.saturating_mul(4).min(limit).min(1 << 20));
-        let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-        reader.take(most).read_to_end(&mut out).map_err(|failure| self.broken(&failure))?;
-        if out.len() > limit { Err(UnpackError::TooLarge(limit)) } else { Ok(out) }
+    /// Appends what the reader gives, up to the limit of all.
+    fn read(self, reader: impl Read, limit: usize, out: &mut Vec<u8>) -> Result<(), UnpackError> {
+        let room = limit.saturating_sub(out.len());
+        let most = u64::try_from(room).unwrap_or(u64::MAX).saturating_add(1);
+        reader.take(most).read_to_end(out).map_err(|failure| self.broken(&failure))?;
+        if out.len() > limit { Err(UnpackError::TooLarge(limit)) } else { Ok(()) }
     }
 
     fn broken(self, failure: &dyn std::error::Error) -> UnpackError {
@@ -85,16 +112,32 @@ impl Encoding {
                     encoder.into_inner().map_err(|failure| std::io::Error::other(failure.to_string()))
                 })
             }
+            Self::Zstd => Ok(compress_to_vec(bytes, CompressionLevel::Fastest)),
+            Self::Lz4 => {
+                let mut encoder = lz4_flex::frame::FrameEncoder::new(out);
+                encoder.write_all(bytes).and_then(|()| encoder.finish().map_err(std::io::Error::other))
+            }
         };
         packed.expect("writing to memory does not fail")
     }
 }
 
+/// The window that every decoder of zstd must take; encoders that do not know how much will
+/// come ask for as much.
+const ZSTD_WINDOW: u64 = 8 << 20;
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const ALL: [Encoding; 4] = [Encoding::Gzip, Encoding::Zlib, Encoding::Snappy, Encoding::SnappyFramed];
+    const ALL: [Encoding; 6] = [
+        Encoding::Gzip,
+        Encoding::Zlib,
+        Encoding::Snappy,
+        Encoding::SnappyFramed,
+        Encoding::Zstd,
+        Encoding::Lz4,
+    ];
 
     #[test]
     fn what_was_packed_unpacks_up_to_the_limit() {
@@ -106,6 +149,34 @@ mod tests {
             let limit = text.len() - 1;
             assert_eq!(encoding.unpack(&packed, limit), Err(UnpackError::TooLarge(limit)), "{encoding:?}");
         }
+    }
+
+    /// Made by the reference programs: `zstd -3` and `lz4 -9` of "metric " ten times.
+    const BY_OTHERS: [(Encoding, &str); 2] = [
+        (Encoding::Zstd, "28b52ffd04586d0000386d657472696320010094548c69704752"),
+        (Encoding::Lz4, "04224d186440a7110000007f6d657472696320070027507472696320000000000ae85daa"),
+    ];
+
+    #[test]
+    fn frames_of_other_programs_unpack_also_one_after_the_other() {
+        for (encoding, hex) in BY_OTHERS {
+            let digits: Vec<u8> = hex.bytes().collect();
+            let byte = |pair: &[u8]| u8::from_str_radix(core::str::from_utf8(pair).unwrap(), 16).unwrap();
+            let frame: Vec<u8> = digits.chunks(2).map(byte).collect();
+            let text = b"metric ".repeat(10);
+            assert_eq!(encoding.unpack(&frame, 1_000), Ok(text.clone()), "{encoding:?}");
+            let two = [&frame[..], &frame[..]].concat();
+            assert_eq!(encoding.unpack(&two, 1_000), Ok(text.repeat(2)), "{encoding:?}");
+            assert_eq!(encoding.unpack(&two, 100), Err(UnpackError::TooLarge(100)), "{encoding:?}");
+        }
+    }
+
+    #[test]
+    fn a_window_without_end_is_refused_before_it_is_made() {
+        // A frame that asks for a window of 1 TiB.
+        let frame = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xf0, 0x01, 0x00, 0x00];
+        let error = Encoding::Zstd.unpack(&frame, 1 << 20).unwrap_err();
+        assert!(matches!(&error, UnpackError::Broken("zstd", text) if text.contains("window")), "{error}");
     }
 
     #[test]

@@ -80,7 +80,7 @@ pub(crate) fn too_large(len: usize, limit: usize) -> Status {
 }
 
 /// The encodings of [`encoding_named`].
-pub(crate) const ENCODINGS: &str = "gzip,deflate,snappy";
+pub(crate) const ENCODINGS: &str = "gzip,deflate,snappy,zstd";
 
 /// An encoding by its name in gRPC.
 pub(crate) fn encoding_named(name: &str) -> Option<Encoding> {
@@ -88,6 +88,7 @@ pub(crate) fn encoding_named(name: &str) -> Option<Encoding> {
         "gzip" => Some(Encoding::Gzip),
         "deflate" | "zlib" => Some(Encoding::Zlib),
         "snappy" => Some(Encoding::SnappyFramed),
+        "zstd" => Some(Encoding::Zstd),
         _ => None,
     }
 }
@@ -210,15 +211,18 @@ mod tests {
         let framed = |message: &[u8], packed: bool| frame(message, packed).to_vec();
         check(framed(b"abc", false), None, Ok(b"abc"));
         check(framed(b"", false), Some("gzip"), Ok(b""));
-        for (name, encoding) in
-            [("gzip", Encoding::Gzip), ("deflate", Encoding::Zlib), ("snappy", Encoding::SnappyFramed)]
-        {
+        for (name, encoding) in [
+            ("gzip", Encoding::Gzip),
+            ("deflate", Encoding::Zlib),
+            ("snappy", Encoding::SnappyFramed),
+            ("zstd", Encoding::Zstd),
+        ] {
             // Packed, a short text is longer than the limit.
             let packed = frame(&encoding.pack(b"abc"), true);
             assert_eq!(unframe(&packed, Some(name), 100).as_deref(), Ok(&b"abc"[..]), "{name}");
         }
-        let text = "grpc: Decompressor is not installed for grpc-encoding \"zstd\"";
-        check(framed(b"abc", true), Some("zstd"), Err((Code::Unimplemented, text)));
+        let text = "grpc: Decompressor is not installed for grpc-encoding \"lz4\"";
+        check(framed(b"abc", true), Some("lz4"), Err((Code::Unimplemented, text)));
         let text = "grpc: received message larger than max (11 vs. 10)";
         check(framed(&[0; 11], false), None, Err((Code::ResourceExhausted, text)));
         let bomb = frame(&Encoding::Gzip.pack(&[0; 100_000]), true);

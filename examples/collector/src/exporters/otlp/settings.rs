@@ -148,6 +148,8 @@ pub(super) fn read_http(
         "zlib" | "deflate" => Some(Encoding::Zlib),
         "snappy" => Some(Encoding::Snappy),
         "x-snappy-framed" => Some(Encoding::SnappyFramed),
+        "zstd" => Some(Encoding::Zstd),
+        "lz4" => Some(Encoding::Lz4),
         _ => None,
     });
     let queue = own.sending_queue.rules(node, problems);
@@ -188,6 +190,7 @@ pub(super) fn read_grpc(
     let compression = compression(&http, node, problems, |name| match name {
         "gzip" => Some(Encoding::Gzip),
         "snappy" => Some(Encoding::SnappyFramed),
+        "zstd" => Some(Encoding::Zstd),
         _ => None,
     });
     if http.authenticator(cx).is_some() {
@@ -208,7 +211,8 @@ pub(super) fn read_grpc(
         client,
         headers,
         timeout: http.timeout(Duration::from_secs(5)),
-        encoding: compression.map(|encoding| if encoding == Encoding::Gzip { "gzip" } else { "snappy" }),
+        encoding: compression
+            .map(|encoding| if encoding == Encoding::SnappyFramed { "snappy" } else { encoding.name() }),
         user_agent: user_agent(cx),
         ledger: ledger.clone(),
     };

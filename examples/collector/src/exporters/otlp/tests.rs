@@ -73,7 +73,7 @@ async fn what_the_exporter_sends_is_what_the_receiver_takes() {
         (format!("endpoint: http://{}", receiver.http), format!("endpoint: http://{}", receiver.grpc));
     let own_path = format!("metrics_endpoint: http://{}/v1/metrics", receiver.http);
     let plain = format!("endpoint: {}\ntls: {{insecure: true}}", receiver.grpc);
-    let forms: [(Read, String); 9] = [
+    let forms: [(Read, String); 12] = [
         (settings::read_http, http.clone()),
         (settings::read_http, format!("{http}/\ncompression: none")),
         (settings::read_http, format!("{http}\ncompression: deflate")),
@@ -86,6 +86,9 @@ async fn what_the_exporter_sends_is_what_the_receiver_takes() {
         (settings::read_grpc, grpc),
         (settings::read_grpc, format!("{plain}\ncompression: none")),
         (settings::read_grpc, format!("{plain}\ncompression: snappy")),
+        (settings::read_grpc, format!("{plain}\ncompression: zstd")),
+        (settings::read_http, format!("{http}\ncompression: zstd")),
+        (settings::read_http, format!("{http}\ncompression: lz4")),
     ];
     for (reader, text) in forms {
         let mut exporter = started(reader, &text).await;

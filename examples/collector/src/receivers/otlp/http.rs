@@ -127,6 +127,8 @@ fn encoding(headers: &HeaderMap, taken: &[String]) -> Result<Option<Encoding>, S
         "zlib" | "deflate" => Some(Encoding::Zlib),
         "snappy" => Some(Encoding::Snappy),
         "x-snappy-framed" => Some(Encoding::SnappyFramed),
+        "zstd" => Some(Encoding::Zstd),
+        "lz4" => Some(Encoding::Lz4),
         _ => None,
     };
     match known.filter(|_| taken.iter().any(|taken| *taken == name)) {

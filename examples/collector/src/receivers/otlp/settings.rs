@@ -226,8 +226,7 @@ impl HttpKeys {
                 at.refuse(key, format!("invalid HTTP URL path set for signal: {path:?}"), None);
             }
         }
-        let is_unknown =
-            |name: &&String| !ENCODINGS.contains(&name.as_str()) && !UNKNOWN.contains(&name.as_str());
+        let is_unknown = |name: &&String| !ENCODINGS.contains(&name.as_str());
         if let Some(name) = self.compression_algorithms.iter().flatten().find(is_unknown) {
             at.refuse("compression_algorithms", format!("unsupported compression type: {name}"), None);
         }
@@ -267,6 +266,4 @@ impl HttpKeys {
 }
 
 /// What otelpipe unpacks.
-const ENCODINGS: [&str; 6] = ["", "gzip", "zlib", "deflate", "snappy", "x-snappy-framed"];
-/// What only upstream unpacks; may be listed.
-const UNKNOWN: [&str; 2] = ["zstd", "lz4"];
+const ENCODINGS: [&str; 8] = ["", "gzip", "zstd", "zlib", "snappy", "deflate", "lz4", "x-snappy-framed"];
