@@ -20,7 +20,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use prost::Message as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::folder::Folder;
 use support::golden;
 use support::process::Collector;
@@ -218,29 +218,37 @@ struct Prometheus {
 }
 
 impl Prometheus {
-    /// `None` if there is no `prometheus` in `PATH` or in `OTELPIPE_PROMETHEUS`.
-    fn start() -> Option<Self> {
-        let program = std::env::var("OTELPIPE_PROMETHEUS").unwrap_or_else(|_| "prometheus".into());
-        let folder = Folder::new("prometheus");
+    /// The server named by the variable, else `prometheus` in `PATH`. `None` if there is none,
+    /// or one older than `oldest`, which knows less.
+    fn start(variable: &str, oldest: u32, more: &[&str]) -> Option<Self> {
+        let program = std::env::var(variable).unwrap_or_else(|_| "prometheus".into());
+        match version(&program) {
+            Ok(version) if version >= oldest => {}
+            found => {
+                eprintln!(
+                    "left out: no `prometheus` {oldest} or later ({found:?}); install the package, or set {variable}"
+                );
+                return None;
+            }
+        }
+        let address = free_address();
+        let folder = Folder::new(&format!("prometheus-{}", address.replace(':', "-")));
         let config = folder.write("prometheus.yml", "global: {scrape_interval: 1h}\n");
-        // A port that was free a moment ago.
-        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         let child = std::process::Command::new(program)
             .arg(format!("--config.file={config}"))
             .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
             .arg(format!("--web.listen-address={address}"))
             .args(["--web.enable-remote-write-receiver", "--log.level=error"])
+            .args(more)
             .stdin(std::process::Stdio::null())
-            .spawn();
-        match child {
-            Ok(child) => Some(Self { child, address, _folder: folder }),
-            Err(failure) => {
-                eprintln!(
-                    "left out: no program `prometheus` ({failure}); install the package, or set OTELPIPE_PROMETHEUS"
-                );
-                None
-            }
-        }
+            .spawn()
+            .unwrap();
+        Some(Self { child, address, _folder: folder })
+    }
+
+    /// Where it takes remote write, as an argument of the collector.
+    fn endpoint(&self) -> String {
+        format!("--set=exporters.prometheusremotewrite.endpoint=http://{}/api/v1/write", self.address)
     }
 
     /// The result of an instant query, once `is_wanted` holds.
@@ -257,16 +265,42 @@ impl Prometheus {
     }
 
     fn query(&self, query: &str) -> Option<Vec<Value>> {
-        use std::io::Write as _;
-        let mut stream = std::net::TcpStream::connect(&self.address).ok()?;
-        let encoded: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        let head = format!("GET /api/v1/query?query={encoded} HTTP/1.0\r\nHost: {}\r\n\r\n", self.address);
-        stream.write_all(head.as_bytes()).ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        let body: Value = serde_json::from_str(answer.split_once("\r\n\r\n")?.1).ok()?;
+        let body = self.ask(&format!("query?query={}", encoded(query)))?;
         Some(body["data"]["result"].as_array()?.clone())
     }
+
+    /// What the API says.
+    fn ask(&self, path: &str) -> Option<Value> {
+        let head = format!("GET /api/v1/{path} HTTP/1.0\r\nHost: {}\r\n\r\n", self.address);
+        serde_json::from_str(exchange(&self.address, &head)?.split_once("\r\n\r\n")?.1).ok()
+    }
+}
+
+/// The first number of the program's version.
+fn version(program: &str) -> Result<u32, String> {
+    let said = std::process::Command::new(program).arg("--version").output().map_err(|e| e.to_string())?;
+    let said = String::from_utf8_lossy(&[said.stdout, said.stderr].concat()).into_owned();
+    let number = said.split_once("version ").and_then(|(_, rest)| rest.split('.').next()?.parse().ok());
+    number.ok_or(said)
+}
+
+/// An address that was free a moment ago.
+fn free_address() -> String {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+fn encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
+/// Sends a request of HTTP 1.0 and returns the whole answer; `None` if nobody listens.
+fn exchange(address: &str, request: &str) -> Option<String> {
+    use std::io::Write as _;
+    let mut stream = std::net::TcpStream::connect(address).ok()?;
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
 }
 
 impl Drop for Prometheus {
@@ -276,15 +310,12 @@ impl Drop for Prometheus {
     }
 }
 
-#[test]
-fn a_prometheus_server_answers_with_what_the_program_sent() {
-    let Some(prometheus) = Prometheus::start() else { return };
+/// The published configuration against the server, which answers with what was sent.
+fn check_with(prometheus: &Prometheus, more: &[&str]) {
     // The stand-in forwards nothing: the program itself writes to the server.
     let around = Around::of("ecs-amp", &format!("http://{}", prometheus.address));
-    let collector = around.start(&[&format!(
-        "--set=exporters.prometheusremotewrite.endpoint=http://{}/api/v1/write",
-        prometheus.address
-    )]);
+    let endpoint = prometheus.endpoint();
+    let collector = around.start(&[&[&*endpoint], more].concat());
     let value = |result: &Value| result["value"][1].as_str().unwrap().to_owned();
 
     let memory = prometheus.wait_for("ecs_task_memory_utilized_MiB", |found| found.len() == 1);
@@ -305,7 +336,109 @@ fn a_prometheus_server_answers_with_what_the_program_sent() {
     // Gone from the fifth scrape on: its stale marker ends it at once.
     prometheus.wait_for("vanishing_gauge", |found| found.is_empty() && around.app.seen().len() >= 6);
     prometheus.wait_for("present_over_time(vanishing_gauge[5m])", |found| found.len() == 1);
+    end(collector);
+}
+
+/// Ends the program, which had nothing to complain about.
+#[track_caller]
+fn end(collector: Collector) {
     let ended = collector.terminate();
     assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
-    assert!(!ended.stderr.contains("remote write request failed"), "{}", ended.stderr);
+    for complaint in ["remote write request failed", "does not take remote write 2.0", "the store wrote"] {
+        assert!(!ended.stderr.contains(complaint), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_prometheus_server_answers_with_what_the_program_sent() {
+    let Some(prometheus) = Prometheus::start("OTELPIPE_PROMETHEUS", 2, &[]) else { return };
+    check_with(&prometheus, &[]);
+}
+
+/// Needs Prometheus 3; Debian 12 has version 2, Debian 14 has 3.5 (`.ci/run` unpacks it).
+const PROMETHEUS_3: &str = "OTELPIPE_PROMETHEUS_3";
+const PROTOCOL_2: &str =
+    "--set=exporters.prometheusremotewrite.protobuf_message=io.prometheus.write.v2.Request";
+
+#[test]
+fn a_prometheus_3_server_answers_with_what_the_program_sent_in_protocol_2_0() {
+    let Some(prometheus) = Prometheus::start(PROMETHEUS_3, 3, &[]) else { return };
+    check_with(&prometheus, &[PROTOCOL_2]);
+}
+
+/// Start timestamps are left to the tests of the encoder: this server reads the draft of the
+/// protocol that had them elsewhere.
+#[test]
+fn a_prometheus_3_server_takes_native_histograms_and_exemplars_in_protocol_2_0() {
+    let features = "--enable-feature=native-histograms,exemplar-storage";
+    let Some(prometheus) = Prometheus::start(PROMETHEUS_3, 3, &[features]) else { return };
+    let folder = Folder::new("otlp-to-prometheus");
+    let otlp = free_address();
+    let config = folder.write(
+        "config.yaml",
+        format!(
+            "receivers: {{otlp: {{protocols: {{http: {{endpoint: '{otlp}'}}}}}}}}\n\
+             exporters: {{prometheusremotewrite: {{endpoint: 'http://replaced'}}}}\n\
+             service:\n  telemetry: {{metrics: {{level: none}}}}\n\
+             \x20 pipelines: {{metrics: {{receivers: [otlp], exporters: [prometheusremotewrite]}}}}\n"
+        ),
+    );
+    let endpoint = prometheus.endpoint();
+    let collector = Collector::start(&["--config", &config, PROTOCOL_2, &endpoint], &[]);
+    collector.wait_for_line(&["Everything is ready"]);
+    // A store that is still starting refuses connections: then there would be a complaint.
+    prometheus.wait_for("vector(1)", |found| found.len() == 1);
+
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let (at, since) = (now.as_nanos().to_string(), (now.as_nanos() - 60_000_000_000).to_string());
+    let exemplar = json!({
+        "timeUnixNano": at, "asDouble": 2.5, "traceId": "5b8efff798038103d269b633813fc60c",
+        "spanId": "eee19b7ec3c1b174", "filteredAttributes": [],
+    });
+    let point = |more: Value| {
+        let mut point = json!({
+            "startTimeUnixNano": since, "timeUnixNano": at,
+            "attributes": [{"key": "http.route", "value": {"stringValue": "/pay"}}],
+        });
+        point.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        point
+    };
+    let counter = point(json!({"asDouble": 5.0, "exemplars": [exemplar]}));
+    // Two values in (1, 2], one in (2, 4], three of zero.
+    let latency = point(json!({
+        "count": "6", "sum": 6.5, "scale": 0, "zeroCount": "3",
+        "positive": {"offset": 0, "bucketCounts": ["2", "1"]},
+    }));
+    let metrics = json!([
+        {"name": "orders", "unit": "1", "sum": {"aggregationTemporality": 2, "isMonotonic": true, "dataPoints": [counter]}},
+        {"name": "latency", "unit": "s", "exponentialHistogram": {"aggregationTemporality": 2, "dataPoints": [latency]}},
+    ]);
+    let body =
+        json!({"resourceMetrics": [{"resource": {}, "scopeMetrics": [{"scope": {}, "metrics": metrics}]}]});
+    let body = body.to_string();
+    let request = format!(
+        "POST /v1/metrics HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let answer = exchange(&otlp, &request).unwrap();
+    assert!(answer.contains(" 200 OK\r\n"), "{answer}");
+
+    let value = |query: &str| {
+        let found = prometheus.wait_for(query, |found| found.len() == 1);
+        assert_eq!(found[0]["metric"]["http_route"], "/pay", "{found:?}");
+        found[0]["value"][1].as_str().unwrap().to_owned()
+    };
+    assert_eq!(value("orders_total"), "5");
+    assert_eq!(value("histogram_count(latency_seconds)"), "6");
+    assert_eq!(value("histogram_sum(latency_seconds)"), "6.5");
+    assert_eq!(value("histogram_fraction(2, 4, latency_seconds) * 6"), "1");
+    let end_s = now.as_secs() + 60;
+    let path = format!("query_exemplars?query=orders_total&start={}&end={end_s}", end_s - 120);
+    let found = prometheus.ask(&path).unwrap();
+    let exemplar = &found["data"][0]["exemplars"][0];
+    assert_eq!(
+        (&exemplar["value"], &exemplar["labels"]["trace_id"]),
+        (&"2.5".into(), &"5b8efff798038103d269b633813fc60c".into())
+    );
+    end(collector);
 }
