@@ -114,6 +114,7 @@ pub fn engine(config: &str, plan: bool) -> Engine {
         now_ns: 1_795_257_000_000_000_000,
         gates: Arc::new(gates),
         authenticators: Default::default(),
+        handover: Default::default(),
     };
     let mut problems = Problems::new();
     let engine = load_text("config.yaml", config, &context.env, &mut problems)
