@@ -17,6 +17,7 @@ pub mod env;
 pub mod exporters;
 pub mod extensions;
 pub mod gates;
+mod gzip;
 pub mod http_client;
 mod otlp;
 pub mod own_metrics;

@@ -5,6 +5,8 @@ use std::io::Write;
 
 use flate2::write::MultiGzDecoder;
 
+use crate::gzip::inflate_at_once;
+
 /// Why a body cannot be used.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum InflateError {
@@ -15,13 +17,15 @@ pub(super) enum InflateError {
 }
 
 /// Collects a body piece by piece.
-pub(super) enum Inflate {
-    Plain(Capped),
-    Gzip(Box<MultiGzDecoder<Capped>>),
+pub(super) struct Inflate {
+    is_gzip: bool,
+    /// As the server sent them.
+    bytes: Vec<u8>,
+    limit: usize,
 }
 
 /// Bytes with an upper bound.
-pub(super) struct Capped {
+struct Capped {
     bytes: Vec<u8>,
     limit: usize,
 }
@@ -29,31 +33,32 @@ pub(super) struct Capped {
 impl Inflate {
     /// A collector for at most `limit` bytes; `announced` is how many bytes will be
     /// read, if the server said so.
-    pub(super) fn new(gzip: bool, limit: usize, announced: usize) -> Self {
+    pub(super) fn new(is_gzip: bool, limit: usize, announced: usize) -> Self {
         // Room only for what a server can send at little cost to us.
         let room = announced.min(limit).min(4 << 20);
-        let capped = Capped { bytes: Vec::with_capacity(if gzip { room * 4 } else { room }), limit };
-        if gzip { Self::Gzip(Box::new(MultiGzDecoder::new(capped))) } else { Self::Plain(capped) }
+        Self { is_gzip, bytes: Vec::with_capacity(room), limit }
     }
 
     pub(super) fn write(&mut self, data: &[u8]) -> Result<(), InflateError> {
-        match self {
-            Self::Plain(capped) => capped.write_all(data).map_err(|_| InflateError::TooLarge),
-            Self::Gzip(gzip) => {
-                let written = gzip.write_all(data);
-                written.map_err(|error| gzip_error(&error))
-            }
+        // The wire carries at most the inflated size.
+        if self.bytes.len() + data.len() > self.limit {
+            return Err(InflateError::TooLarge);
         }
+        self.bytes.extend_from_slice(data);
+        Ok(())
     }
 
     pub(super) fn finish(self) -> Result<Vec<u8>, InflateError> {
-        match self {
-            Self::Plain(capped) => Ok(capped.bytes),
-            Self::Gzip(mut gzip) => match gzip.try_finish() {
-                Ok(()) => Ok(std::mem::take(&mut gzip.get_mut().bytes)),
-                Err(error) => Err(gzip_error(&error)),
-            },
+        if !self.is_gzip {
+            return Ok(self.bytes);
         }
+        if let Some(bytes) = inflate_at_once(&self.bytes, self.limit) {
+            return Ok(bytes);
+        }
+        let mut reader = MultiGzDecoder::new(Capped { bytes: Vec::new(), limit: self.limit });
+        let read = reader.write_all(&self.bytes).and_then(|()| reader.try_finish());
+        read.map_err(|error| gzip_error(&error))?;
+        Ok(std::mem::take(&mut reader.get_mut().bytes))
     }
 }
 
