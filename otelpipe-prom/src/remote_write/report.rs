@@ -79,6 +79,33 @@ impl TranslationReport {
         self.dropped.iter().map(|dropped| dropped.count).sum()
     }
 
+    /// Adds what became of other points.
+    pub fn add(&mut self, other: Self) {
+        let Self {
+            points,
+            series,
+            samples,
+            histograms,
+            exemplars,
+            requests,
+            metrics_without_points,
+            dropped,
+        } = other;
+        self.points += points;
+        self.series += series;
+        self.samples += samples;
+        self.histograms += histograms;
+        self.exemplars += exemplars;
+        self.requests += requests;
+        self.metrics_without_points += metrics_without_points;
+        for (own, other) in self.dropped.iter_mut().zip(dropped) {
+            if own.count == 0 {
+                own.example = other.example;
+            }
+            own.count += other.count;
+        }
+    }
+
     pub(super) fn drop_points(&mut self, reason: DropReason, count: usize, example: impl FnOnce() -> String) {
         let dropped = &mut self.dropped[reason as usize];
         if dropped.count == 0 {

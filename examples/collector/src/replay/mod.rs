@@ -10,8 +10,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
 
-use otelpipe_core::batch::MetricBatch;
-use otelpipe_core::frame::Metrics;
+use otelpipe_core::frame::{Columns, Metrics};
 use otelpipe_core::label::LabelSet;
 use otelpipe_core::plan::PlanCounts;
 use otelpipe_prom::scrape::{Answer, ScrapeReport, Target, TargetScraper};
@@ -178,15 +177,14 @@ impl Engine {
         self.tick(now_ns, write)?;
         let mut last = None;
         for scraper in self.targets.get_mut(source).into_iter().flatten() {
-            let mut batch = MetricBatch::default();
             let answer =
                 Answer::Body { body, content_type: Some("text/plain; version=0.0.4"), duration_s: 0.0 };
-            let report = scraper.scrape(answer, at_ms, &mut batch);
+            let (metrics, report) = scraper.scrape_metrics(answer, at_ms, Columns::default());
             self.totals.scrapes += 1;
             self.totals.failed += usize::from(!report.up);
             self.totals.samples += report.scraped;
-            self.totals.points_in += batch.point_count();
-            self.chain.consume(batch.into(), now_ns, &mut self.out);
+            self.totals.points_in += metrics.point_count();
+            self.chain.consume(metrics, now_ns, &mut self.out);
             last = Some(report);
         }
         self.render(now_ns, write)?;

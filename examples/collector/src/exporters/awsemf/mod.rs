@@ -15,7 +15,6 @@ use std::io::Write;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use otelpipe_core::batch::MetricBatch;
 use otelpipe_core::frame::Metrics;
 use otelpipe_core::time::{TimeNs, ms_from_ns};
 use otelpipe_emf::encoder::EmfEncoder;
@@ -167,21 +166,22 @@ impl AwsEmfExporter {
     }
 
     /// The events of a batch in log batches; what cannot be sent is counted.
-    fn encode(&mut self, batch: &MetricBatch, now_ms: i64) -> (Vec<LogBatch>, Tally) {
+    fn encode(&mut self, metrics: &Metrics, now_ms: i64) -> (Vec<LogBatch>, Tally) {
         let Self { encoder, batcher, ledger, .. } = self;
         let (mut batches, mut tally) = (Vec::new(), Tally::default());
-        let report = encoder.encode_with(batch, now_ms, |event| match batcher.push(event, now_ms) {
-            Ok(closed) => batches.extend(closed),
-            Err(refusal) => {
-                let text = format!(
-                    "{refusal}: group {}, stream {}, time {} ms",
-                    event.group, event.stream, event.timestamp_ms
-                );
-                ledger.lose("unsendable_event", 1, points_of(event.message), &text);
-                tally.lost += 1;
-                tally.failure.get_or_insert(text);
-            }
-        });
+        let report =
+            encoder.encode_frames(metrics.parts(), now_ms, |event| match batcher.push(event, now_ms) {
+                Ok(closed) => batches.extend(closed),
+                Err(refusal) => {
+                    let text = format!(
+                        "{refusal}: group {}, stream {}, time {} ms",
+                        event.group, event.stream, event.timestamp_ms
+                    );
+                    ledger.lose("unsendable_event", 1, points_of(event.message), &text);
+                    tally.lost += 1;
+                    tally.failure.get_or_insert(text);
+                }
+            });
         batches.extend(batcher.flush());
         ledger.counters.add_documents(report.documents);
         self.count_drops(&report);
@@ -224,12 +224,11 @@ impl Exporter for AwsEmfExporter {
     }
 
     async fn export(&mut self, metrics: Metrics) -> Result<(), ComponentError> {
-        let batch = metrics.into_batch();
         let now_ms = jiff::Timestamp::now().as_millisecond();
         match self.encoder.output_destination() {
             OutputDestination::Stdout => {
                 let mut out = std::io::stdout().lock();
-                let written = self.print(&batch, now_ms, &mut out).and_then(|()| out.flush());
+                let written = self.print(&metrics, now_ms, &mut out).and_then(|()| out.flush());
                 return written.map_err(|failure| {
                     ComponentError(format!("cannot write to standard output: {failure}"))
                 });
@@ -239,8 +238,8 @@ impl Exporter for AwsEmfExporter {
             }
             OutputDestination::CloudWatch => {}
         }
-        let (batches, mut tally) = self.encode(&batch, now_ms);
-        drop(batch);
+        let (batches, mut tally) = self.encode(&metrics, now_ms);
+        drop(metrics);
         if !batches.is_empty() {
             let Some(sender) = &self.sender else {
                 return Err(ComponentError("the exporter has not been started".into()));
@@ -263,8 +262,7 @@ impl Exporter for AwsEmfExporter {
     }
 
     fn render(&mut self, metrics: Metrics, now_ns: TimeNs, out: &mut dyn Write) -> std::io::Result<()> {
-        let batch = metrics.into_batch();
-        self.print(&batch, ms_from_ns(now_ns), out)
+        self.print(&metrics, ms_from_ns(now_ns), out)
     }
 
     async fn shutdown(&mut self) -> Result<(), ComponentError> {
@@ -277,11 +275,11 @@ impl Exporter for AwsEmfExporter {
 
 impl AwsEmfExporter {
     /// One document a line.
-    fn print(&mut self, batch: &MetricBatch, now_ms: i64, out: &mut dyn Write) -> std::io::Result<()> {
+    fn print(&mut self, metrics: &Metrics, now_ms: i64, out: &mut dyn Write) -> std::io::Result<()> {
         let detailed = self.detailed;
         let mut outcome = Ok(());
         let mut events = 0;
-        let report = self.encoder.encode_with(batch, now_ms, |event| {
+        let report = self.encoder.encode_frames(metrics.parts(), now_ms, |event| {
             let written = if detailed {
                 let time = if event.timestamp_ms == 0 { now_ms } else { event.timestamp_ms };
                 let (group, stream) = (event.group.as_str(), event.stream.as_str());

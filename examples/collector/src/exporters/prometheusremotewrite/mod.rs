@@ -93,8 +93,7 @@ impl Exporter for RemoteWriteExporter {
     }
 
     async fn export(&mut self, metrics: Metrics) -> Result<(), ComponentError> {
-        let batch = metrics.into_batch();
-        let (push, report) = self.protocol.encode(batch);
+        let (push, report) = self.protocol.encode(metrics);
         self.count_drops(&report);
         if push.is_empty() {
             return Ok(());

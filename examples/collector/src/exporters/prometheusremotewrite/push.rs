@@ -5,7 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use otelpipe_core::batch::MetricBatch;
-use otelpipe_prom::remote_write::{Encoder, Message, SeriesView, TranslationReport, Translator};
+use otelpipe_core::frame::Metrics;
+use otelpipe_prom::remote_write::{
+    Encoder, Message, SeriesView, TranslationReport, Translator, WriteRequest,
+};
 
 /// One request of a push.
 #[derive(Clone, Debug)]
@@ -22,8 +25,8 @@ pub(super) struct PreparedRequest {
 #[derive(Debug, Default)]
 pub(super) struct Push {
     pub(super) requests: Vec<PreparedRequest>,
-    /// The batch itself while it is not known whether the store takes protocol 2.0.
-    pub(super) batch: Option<Arc<MetricBatch>>,
+    /// The metrics themselves while it is not known whether the store takes protocol 2.0.
+    pub(super) metrics: Option<Arc<Metrics>>,
 }
 
 impl Push {
@@ -57,6 +60,9 @@ pub(super) struct Protocol {
     state: AtomicU8,
 }
 
+/// A part of fewer points is not worth a request of its own.
+const SMALL_PART: usize = 2_000;
+
 /// 2.0 was not answered yet.
 const UNKNOWN: u8 = 0;
 /// The protocol is settled: it is 1.0, or the store has taken 2.0.
@@ -68,15 +74,21 @@ impl Protocol {
         Self { encoder: Mutex::new(Encoder::new(translator)), state: AtomicU8::new(state) }
     }
 
-    pub(super) fn encode(&self, batch: MetricBatch) -> (Push, TranslationReport) {
-        let (requests, report) = self.requests(&batch);
+    pub(super) fn encode(&self, metrics: Metrics) -> (Push, TranslationReport) {
+        // Parts become requests of their own as frames: small ones share requests as a batch.
+        let are_small = |parts: &[Metrics]| parts.iter().any(|part| part.point_count() < SMALL_PART);
+        let metrics = match metrics {
+            Metrics::Parts(parts) if are_small(&parts) => Metrics::Parts(parts).into_batch().into(),
+            metrics => metrics,
+        };
+        let (requests, report) = self.requests(&metrics);
         let is_known = self.state.load(Ordering::Relaxed) == SETTLED;
-        (Push { requests, batch: (!is_known).then(|| Arc::new(batch)) }, report)
+        (Push { requests, metrics: (!is_known).then(|| Arc::new(metrics)) }, report)
     }
 
-    pub(super) fn requests(&self, batch: &MetricBatch) -> (Vec<PreparedRequest>, TranslationReport) {
+    pub(super) fn requests(&self, metrics: &Metrics) -> (Vec<PreparedRequest>, TranslationReport) {
         let mut requests = Vec::new();
-        let report = self.encoder.lock().unwrap_or_else(PoisonError::into_inner).encode(batch, |request| {
+        let mut each = |request: WriteRequest<'_>| {
             requests.push(PreparedRequest {
                 message: request.message,
                 body: Bytes::copy_from_slice(request.body),
@@ -85,7 +97,17 @@ impl Protocol {
                 histograms: request.histograms,
                 exemplars: request.exemplars,
             });
-        });
+        };
+        let mut encoder = self.encoder.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut report = TranslationReport::default();
+        for part in metrics.parts() {
+            report.add(match part {
+                Metrics::Batch(batch) => encoder.encode(batch, &mut each),
+                Metrics::Frame(frame) => encoder.encode_frame(frame, &mut each),
+                Metrics::Parts(_) => continue, // parts have none of their own
+            });
+        }
+        drop(encoder);
         (requests, report)
     }
 

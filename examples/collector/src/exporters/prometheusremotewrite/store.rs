@@ -155,18 +155,18 @@ impl Store {
     ) -> Tally {
         first_try.points = push.points();
         let since = Instant::now();
-        let Push { requests, batch } = push;
+        let Push { requests, metrics } = push;
         let (mut tally, refused) = self.deliver_all(requests, protocol, ending, first_try, since).await;
         let Some(reason) = refused else { return tally };
         if protocol.fall_back()
-            && let Some(batch) = batch
+            && let Some(metrics) = metrics
         {
             tracing::warn!(
                 exporter = %self.ledger.id,
                 "the store does not take remote write 2.0, sending 1.0 from now on: {reason}"
             );
-            let (requests, _) = protocol.requests(&batch);
-            drop(batch);
+            let (requests, _) = protocol.requests(&metrics);
+            drop(metrics);
             return self.deliver_all(requests, protocol, ending, first_try, since).await.0;
         }
         let points = first_try.points.saturating_sub(tally.delivered + tally.lost);

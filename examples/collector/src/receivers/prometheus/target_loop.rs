@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use otelpipe_core::batch::MetricBatch;
+use otelpipe_core::frame::Columns;
 use otelpipe_prom::scrape::{Answer, LimitError, ScrapeClock, ScrapeError, ScrapeReport, TargetScraper};
 use tokio_util::sync::CancellationToken;
 
@@ -139,23 +140,22 @@ async fn scrape(
         Err(error) => Err(FetchError::Setup(error.to_string())),
     };
     let duration_s = started.elapsed().as_secs_f64();
-    let mut batch = MetricBatch::default();
-    let report = match &fetched {
-        Ok(Fetched { body, content_type }) => scraper.scrape(
-            Answer::Body { body, content_type: content_type.as_deref(), duration_s },
-            at_ms,
-            &mut batch,
-        ),
-        Err(FetchError::TooLarge) => scraper.scrape(Answer::BodyTooLarge { duration_s }, at_ms, &mut batch),
+    let reason;
+    let answer = match &fetched {
+        Ok(Fetched { body, content_type }) => {
+            Answer::Body { body, content_type: content_type.as_deref(), duration_s }
+        }
+        Err(FetchError::TooLarge) => Answer::BodyTooLarge { duration_s },
         Err(error) => {
-            let reason = format!("{error}{}", remedy_of_request(error));
-            scraper.scrape(Answer::Failed { reason: &reason, duration_s }, at_ms, &mut batch)
+            reason = format!("{error}{}", remedy_of_request(error));
+            Answer::Failed { reason: &reason, duration_s }
         }
     };
+    let (metrics, report) = scraper.scrape_metrics(answer, at_ms, Columns::default());
     let content_type = fetched.ok().and_then(|fetched| fetched.content_type);
     // The body, which may be large, went before the pipeline starts to work.
     log(&url, scraper.rules().job_name(), content_type.as_deref(), &report);
-    sink.send(batch).await
+    sink.send(metrics).await
 }
 
 fn log(url: &str, job: &str, content_type: Option<&str>, report: &ScrapeReport) {
