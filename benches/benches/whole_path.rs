@@ -57,6 +57,7 @@ impl Run {
             now_ns: 1_795_257_000_000_000_000,
             gates: Arc::new(otelpipe_collector::gates::defaults()),
             authenticators: Default::default(),
+            handover: Default::default(),
         };
         let mut problems = Problems::new();
         let text = std::fs::read_to_string(folder.join("config.yaml")).expect("the run's configuration");

@@ -6,6 +6,7 @@ pub mod http;
 pub mod machine;
 pub mod plot;
 pub mod process;
+pub mod tls;
 
 use core::time::Duration;
 use std::io::Read;

@@ -12,7 +12,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use otelpipe_benches::cadvisor::Page;
 use otelpipe_benches::http::{Answer, serve};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use otelpipe_benches::tls;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// What is served, and how often.
@@ -165,17 +165,10 @@ fn packed(page: &Page, scrape: usize, at_ms: i64) -> io::Result<Answer> {
 /// TLS with a new certificate for 127.0.0.1, which `account` then holds as its `ca.crt`
 /// beside a token.
 fn certified(account: &Path) -> io::Result<Arc<ServerConfig>> {
-    let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).map_err(io::Error::other)?;
-    std::fs::write(account.join("ca.crt"), made.cert.pem())?;
+    let (config, certificate) = tls::localhost()?;
+    std::fs::write(account.join("ca.crt"), certificate)?;
     std::fs::write(account.join("token"), "an example, no secret")?;
-    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .and_then(|builder| {
-            builder.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key)
-        });
-    Ok(Arc::new(config.map_err(io::Error::other)?))
+    Ok(config)
 }
 
 fn ms(time: Duration) -> i64 {
