@@ -1,6 +1,7 @@
 //! A scrape of a target whose series are known, and of one never seen: from the body to
-//! the batch. `recognised` is the first without the batch: every series is known and its
-//! value read, and dropped by a rule.
+//! the batch, or to the columns of a frame (`frame`). `recognised` and `dropped` are the same
+//! with a rule that drops all series: each is known and its value read. `shuffled` is a
+//! target that shows its series in another order each time.
 
 use core::hint::black_box;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use otelpipe_benches::{ThreadTime, body, criterion};
 use otelpipe_core::batch::MetricBatch;
+use otelpipe_core::frame::{Columns, Metrics};
 use otelpipe_core::label::LabelSet;
 use otelpipe_core::relabel::RelabelConfig;
 use otelpipe_prom::scrape::{
@@ -36,6 +38,37 @@ fn scrape(scraper: &mut TargetScraper, body: &[u8]) -> usize {
     black_box(batch).point_count()
 }
 
+/// Into columns that are used again. Returns how many points there were.
+fn scrape_frame(scraper: &mut TargetScraper, body: &[u8], spare: &mut Columns) -> usize {
+    let answer = Answer::Body { body, content_type: Some("text/plain"), duration_s: 0.0 };
+    let (metrics, report) = scraper.scrape_metrics(answer, T0_MS, std::mem::take(spare));
+    assert!(report.up, "{:?}", report.error);
+    let points = metrics.point_count();
+    if let Metrics::Frame(frame) = black_box(metrics) {
+        *spare = frame.into_parts().1;
+    }
+    points
+}
+
+/// The body with its series in so many orders, metadata first.
+fn shuffled(body: &[u8], orders: usize) -> Vec<Vec<u8>> {
+    let lines = body.split_inclusive(|byte| *byte == b'\n');
+    let (metadata, mut series): (Vec<_>, Vec<_>) = lines.partition(|line| line.starts_with(b"#"));
+    let mut state = 1_u64;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).expect("31 bits") % below
+    };
+    let mut bodies = Vec::new();
+    for _ in 0..orders {
+        for at in (1..series.len()).rev() {
+            series.swap(at, random(at + 1));
+        }
+        bodies.push([metadata.concat(), series.concat()].concat());
+    }
+    bodies
+}
+
 fn benches(criterion: &mut Criterion<ThreadTime>) {
     let mut job = ScrapeConfig::default();
     job.job_name = "j".into();
@@ -59,6 +92,26 @@ fn benches(criterion: &mut Criterion<ThreadTime>) {
                 bencher.iter(|| scrape(&mut known, black_box(&body)));
             });
         }
+        for (name, rules) in [("frame", &rules), ("dropped", &dropping)] {
+            let (mut known, mut spare) = (scraper(rules), Columns::default());
+            for _ in 0..3 {
+                scrape_frame(&mut known, &body, &mut spare);
+            }
+            let before = known.frames();
+            group.bench_function(name, |bencher| {
+                bencher.iter(|| scrape_frame(&mut known, black_box(&body), &mut spare));
+            });
+            assert!(known.frames() > before, "the body is the same each time");
+        }
+        let bodies = shuffled(&body, 16);
+        let (mut known, mut spare, mut turn) = (scraper(&rules), Columns::default(), 0);
+        scrape_frame(&mut known, &body, &mut spare);
+        group.bench_function("shuffled", |bencher| {
+            bencher.iter(|| {
+                turn += 1;
+                scrape_frame(&mut known, black_box(&bodies[turn % bodies.len()]), &mut spare)
+            });
+        });
         group.bench_function("new", |bencher| {
             bencher.iter_batched(
                 || scraper(&rules),
