@@ -4,8 +4,9 @@
 //! groups) is kept here and found by index, so that a known sample costs no hashing.
 
 use alloc::vec::Vec;
+use core::hash::BuildHasher;
 
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use otelpipe_core::attributes::Attributes;
 use otelpipe_core::batch::{MetricBatch, ResourceMetrics, ScopeMetrics};
 use otelpipe_core::metric::{Histogram, MetricData, Sum};
@@ -17,6 +18,7 @@ use otelpipe_core::shared_str::SharedStr;
 use otelpipe_core::time::{NS_PER_S, TimeNs, ns_from_ms};
 use otelpipe_core::value::is_stale;
 
+use super::cache::shrink;
 use super::intern::Interner;
 use super::metadata::MetadataStore;
 use crate::family::{Family, FamilyKind, Role};
@@ -37,7 +39,8 @@ pub(crate) struct Place {
     pub(crate) name: u32,
     generation: u32,
     group: u32,
-    role: Role,
+    /// Index of its [`Role`].
+    role: u32,
 }
 
 #[derive(Debug)]
@@ -59,6 +62,7 @@ struct ScopeSlot {
 struct NameSlot {
     scope: u32,
     name: SharedStr,
+    is_up: bool,
     family: u32,
     /// Metadata version for which `family` was found.
     version: u64,
@@ -83,17 +87,18 @@ struct FamilySlot {
 #[derive(Debug)]
 struct Group {
     family: u32,
-    attributes: Attributes,
     epoch: u32,
+    attributes: Attributes,
+    time_ms: i64,
+    created_s: f64,
     /// Index into the family's numbers; of histograms and summaries, into the points that
     /// were made last.
     at: u32,
-    time_ms: i64,
-    created_s: f64,
-    parts: Parts,
+    /// Index into [`Assembly::parts`], if it was ever a histogram or summary.
+    parts: u32,
 }
 
-/// Samples of a histogram or summary point. Empty for numbers.
+/// Samples of a histogram or summary point.
 #[derive(Debug, Default)]
 struct Parts {
     count: Option<f64>,
@@ -104,6 +109,9 @@ struct Parts {
 
 /// No slot.
 pub(crate) const NONE: u32 = u32::MAX;
+
+/// Roles without a bound.
+const PLAIN_ROLES: [Role; 5] = [Role::Value, Role::Sum, Role::Count, Role::Created, Role::Unbound];
 
 /// The state between scrapes, and the points of the current one.
 #[derive(Debug, Default)]
@@ -120,7 +128,13 @@ pub(crate) struct Assembly {
     family_index: HashMap<(u32, SharedStr), u32>,
     groups: Vec<Group>,
     /// By family and the address of the interned attribute list.
-    group_index: HashMap<(u32, usize), u32>,
+    group_index: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+    parts: Vec<Parts>,
+    /// Those that places have, each once; the first are [`PLAIN_ROLES`].
+    roles: Vec<Role>,
+    /// Index of the bounds among them, by their bits.
+    role_index: HashMap<u64, u32>,
     /// Families of this scrape in order of first appearance.
     used: Vec<u32>,
     /// The epoch of the batch that was finished last, and what is in it.
@@ -146,11 +160,13 @@ pub(crate) struct Located {
     pub(crate) kind: FamilyKind,
     /// Position of their point in the batch; `None` if it did not become one.
     pub(crate) slot: Option<u32>,
+    /// Whether they are those of the exposed `up`.
+    pub(crate) is_up: bool,
 }
 
 impl Assembly {
     pub(crate) fn new(trim_suffixes: bool) -> Self {
-        Self { trim_suffixes, epoch: 1, ..Self::default() }
+        Self { trim_suffixes, epoch: 1, roles: PLAIN_ROLES.to_vec(), ..Self::default() }
     }
 
     /// The slot of a resource; `make` is called for one that is new.
@@ -181,6 +197,7 @@ impl Assembly {
             self.names.push(NameSlot {
                 scope,
                 name: name.clone(),
+                is_up: *name == *"up",
                 family: NONE,
                 version: u64::MAX,
                 generation: 0,
@@ -192,7 +209,7 @@ impl Assembly {
 
     /// A place that is looked up when its first sample comes.
     pub(crate) fn place(name: u32) -> Place {
-        Place { name, generation: u32::MAX, group: NONE, role: Role::Value }
+        Place { name, generation: u32::MAX, group: NONE, role: 0 }
     }
 
     /// Adds a sample. `attributes` must be interned: a list is known by its address.
@@ -210,7 +227,8 @@ impl Assembly {
             self.resolve_place(place, attributes, interner);
         }
         let epoch = self.epoch;
-        if place.role == Role::Unbound {
+        let role = self.roles[place.role as usize];
+        if role == Role::Unbound {
             return Err(AddError::NoBound);
         }
         let group = &mut self.groups[place.group as usize];
@@ -229,18 +247,24 @@ impl Assembly {
             group.created_s = 0.0;
             if family.kind_is_merged() {
                 family.groups.push(place.group);
-                group.parts.clear();
+                if group.parts == NONE {
+                    group.parts = index(self.parts.len());
+                    self.parts.push(Parts::default());
+                }
+                self.parts[group.parts as usize].clear();
             }
         } else if group.time_ms != time_ms {
             return Err(AddError::InconsistentTime);
         }
-        match place.role {
-            Role::Value => group.set_number(family, value),
-            Role::Created => group.set_created(family, value),
-            Role::Sum => group.parts.sum = Some(value),
-            Role::Count => group.parts.count = Some(value),
-            Role::Bound(bound) => group.parts.bounds.push((bound, value)),
-            Role::Unbound => {}
+        let parts = self.parts.get_mut(group.parts as usize);
+        match (role, parts) {
+            (Role::Value, _) => group.set_number(family, value),
+            (Role::Created, _) => group.set_created(family, value),
+            (Role::Sum, Some(parts)) => parts.sum = Some(value),
+            (Role::Count, Some(parts)) => parts.count = Some(value),
+            (Role::Bound(bound), Some(parts)) => parts.bounds.push((bound, value)),
+            // Numbers have none of these roles, and the others have parts.
+            (Role::Sum | Role::Count | Role::Bound(_) | Role::Unbound, _) => {}
         }
         Ok(())
     }
@@ -259,7 +283,11 @@ impl Assembly {
         let family = &mut self.families[group.family as usize];
         match family.family.kind {
             FamilyKind::Summary => {}
-            FamilyKind::Histogram => group.parts.exemplars.push(exemplar),
+            FamilyKind::Histogram => {
+                if let Some(parts) = self.parts.get_mut(group.parts as usize) {
+                    parts.exemplars.push(exemplar);
+                }
+            }
             FamilyKind::Gauge | FamilyKind::Sum { .. } => {
                 if let Some(point) = family.numbers.get_mut(group.at as usize) {
                     point.exemplars.push(exemplar);
@@ -296,7 +324,7 @@ impl Assembly {
         self.taken.clear();
         for used in 0..self.used.len() {
             let slot = &mut self.families[self.used[used] as usize];
-            let data = slot.take_points(&mut self.groups);
+            let data = slot.take_points(&mut self.groups, &mut self.parts);
             let Some(data) = data else { continue };
             let scope_at = slot.scope;
             let (resource_out, scope_out) = match open.iter().find(|(scope, ..)| *scope == scope_at) {
@@ -362,7 +390,20 @@ impl Assembly {
         let first = first_slots[group.family as usize];
         let slot = (first != NONE && group.at != NONE).then(|| first + group.at);
         let kind = self.families[group.family as usize].family.kind;
-        Some(Located { group: place.group, role: place.role, kind, slot })
+        let role = *self.roles.get(place.role as usize)?;
+        Some(Located { group: place.group, role, kind, slot, is_up: name.is_up })
+    }
+
+    /// Whether a place is that of the exposed `up`.
+    pub(crate) fn is_up(&self, place: &Place) -> bool {
+        self.names.get(place.name as usize).is_some_and(|name| name.is_up)
+    }
+
+    /// Gives back room that growth has left.
+    pub(crate) fn shrink(&mut self) {
+        shrink(&mut self.groups);
+        shrink(&mut self.parts);
+        shrink(&mut self.names);
     }
 
     /// How many slots there are: grows with every name and label set ever seen.
@@ -377,7 +418,7 @@ impl Assembly {
         places: impl Iterator<Item = &'p mut Place>,
         resources: impl Iterator<Item = &'p mut u32>,
     ) {
-        let mut compacted = Self { trim_suffixes: self.trim_suffixes, epoch: self.epoch, ..Self::default() };
+        let mut compacted = Self { epoch: self.epoch, ..Self::new(self.trim_suffixes) };
         let keys: HashMap<u32, (SharedStr, SharedStr)> =
             self.resource_index.drain().map(|(key, at)| (at, key)).collect();
         let move_resource = |old: u32, compacted: &mut Self| match keys.get(&old) {
@@ -462,22 +503,42 @@ impl Assembly {
             }
             _ => (None, attributes.clone()),
         };
-        place.role = family.role(&name.name, bound);
+        let role = family.role(&name.name, bound);
         place.generation = name.generation;
-        let next = index(self.groups.len());
-        let key = (name.family, own.as_slice().as_ptr().addr());
-        place.group = *self.group_index.entry(key).or_insert(next);
-        if place.group == next {
-            self.groups.push(Group {
-                family: name.family,
-                attributes: own,
-                epoch: 0,
-                at: NONE,
-                time_ms: 0,
-                created_s: 0.0,
-                parts: Parts::default(),
-            });
+        place.role = match PLAIN_ROLES.iter().position(|plain| *plain == role) {
+            Some(at) => index(at),
+            None => self.bound_role(role),
+        };
+        let (groups, hasher) = (&self.groups, &self.hasher);
+        let key = |group: &Group| (group.family, group.attributes.as_slice().as_ptr().addr());
+        let wanted = (self.names[place.name as usize].family, own.as_slice().as_ptr().addr());
+        let hash = hasher.hash_one(wanted);
+        if let Some(known) = self.group_index.find(hash, |at| key(&groups[*at as usize]) == wanted) {
+            place.group = *known;
+            return;
         }
+        place.group = index(groups.len());
+        self.group_index.insert_unique(hash, place.group, |at| hasher.hash_one(key(&groups[*at as usize])));
+        self.groups.push(Group {
+            family: wanted.0,
+            attributes: own,
+            epoch: 0,
+            at: NONE,
+            time_ms: 0,
+            created_s: 0.0,
+            parts: NONE,
+        });
+    }
+
+    /// The index of a role with a bound.
+    fn bound_role(&mut self, role: Role) -> u32 {
+        let Role::Bound(bound) = role else { return 0 };
+        let next = index(self.roles.len());
+        let at = *self.role_index.entry(bound.to_bits()).or_insert(next);
+        if at == next {
+            self.roles.push(role);
+        }
+        at
     }
 }
 
@@ -499,7 +560,7 @@ impl FamilySlot {
     }
 
     /// The points of this scrape; `None` when there are none.
-    fn take_points(&mut self, groups: &mut [Group]) -> Option<MetricData> {
+    fn take_points(&mut self, groups: &mut [Group], parts: &mut [Parts]) -> Option<MetricData> {
         let mut data = self.family.template.data.clone();
         let own = self.groups.iter();
         let len = match &mut data {
@@ -510,7 +571,8 @@ impl FamilySlot {
             MetricData::Histogram(Histogram { points, .. }) => {
                 for at in own {
                     let group = &mut groups[*at as usize];
-                    if let Some(point) = group.histogram_point() {
+                    let of_group = parts.get_mut(group.parts as usize);
+                    if let Some(point) = of_group.and_then(|parts| group.histogram_point(parts)) {
                         group.at = index(points.len());
                         points.push(point);
                     }
@@ -520,7 +582,8 @@ impl FamilySlot {
             MetricData::Summary(points) => {
                 for at in own {
                     let group = &mut groups[*at as usize];
-                    if let Some(point) = group.summary_point() {
+                    let of_group = parts.get_mut(group.parts as usize);
+                    if let Some(point) = of_group.and_then(|parts| group.summary_point(parts)) {
                         group.at = index(points.len());
                         points.push(point);
                     }
@@ -564,19 +627,10 @@ impl Group {
         }
     }
 
-    /// The bounds in ascending order, and whether the point says "series ended".
-    fn sorted_bounds(&mut self) -> bool {
-        let parts = &mut self.parts;
-        parts.bounds.sort_by(|(a, _), (b, _)| a.total_cmp(b));
-        let stale = |value: Option<f64>| value.is_some_and(is_stale);
-        stale(parts.sum) || stale(parts.count)
-    }
-
     /// Counts of each bucket are the differences of the cumulative ones; the last one
     /// comes from the count, so the `+Inf` series plays no part.
-    fn histogram_point(&mut self) -> Option<HistogramPoint> {
-        let ended = self.sorted_bounds();
-        let parts = &mut self.parts;
+    fn histogram_point(&self, parts: &mut Parts) -> Option<HistogramPoint> {
+        let ended = parts.sort_bounds();
         let count = parts.count?;
         let mut point = HistogramPoint {
             attributes: self.attributes.clone(),
@@ -610,17 +664,17 @@ impl Group {
         Some(point)
     }
 
-    fn summary_point(&mut self) -> Option<SummaryPoint> {
-        let ended = self.sorted_bounds();
-        let count = self.parts.count?;
+    fn summary_point(&self, parts: &mut Parts) -> Option<SummaryPoint> {
+        let ended = parts.sort_bounds();
+        let count = parts.count?;
         let value_of = |value: f64| if ended || is_stale(value) { 0.0 } else { value };
-        let quantiles = self.parts.bounds.iter();
+        let quantiles = parts.bounds.iter();
         Some(SummaryPoint {
             attributes: self.attributes.clone(),
             start_time_ns: ns_from_s(self.created_s),
             time_ns: ns_from_ms(self.time_ms),
             count: if ended { 0 } else { whole(count) },
-            sum: if ended { 0.0 } else { self.parts.sum.unwrap_or_default() },
+            sum: if ended { 0.0 } else { parts.sum.unwrap_or_default() },
             quantiles: quantiles
                 .map(|(quantile, v)| Quantile { quantile: *quantile, value: value_of(*v) })
                 .collect(),
@@ -630,6 +684,13 @@ impl Group {
 }
 
 impl Parts {
+    /// Puts the bounds in ascending order. Whether the point says "series ended".
+    fn sort_bounds(&mut self) -> bool {
+        self.bounds.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        let stale = |value: Option<f64>| value.is_some_and(is_stale);
+        stale(self.sum) || stale(self.count)
+    }
+
     /// Empties it, and keeps the room.
     fn clear(&mut self) {
         (self.count, self.sum) = (None, None);

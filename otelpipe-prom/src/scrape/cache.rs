@@ -11,6 +11,7 @@ use otelpipe_core::attributes::Attributes;
 
 use super::assemble::Place;
 use super::fingerprint::{Fingerprint, FingerprintKey};
+use super::layout::Action;
 use super::metadata::Part;
 
 /// What became of a series' labels.
@@ -19,75 +20,101 @@ pub(crate) enum Verdict {
     /// The relabel rules drop it.
     Dropped,
     /// It describes a resource.
-    TargetInfo {
-        /// Slot of the resource.
-        resource: u32,
-        /// What it adds.
-        attributes: Attributes,
-    },
+    TargetInfo(Info),
     /// It gives points.
-    Sample {
-        /// Its labels but for name, job, instance and scope; interned.
-        attributes: Attributes,
-        /// Where its points go.
-        place: Place,
-        /// Whether it is the exposed `up`.
-        is_up: bool,
-    },
+    Sample(Series),
     /// It is a metadata line and no series.
-    Metadata {
-        /// Slot of the family.
-        family: u32,
-        /// What it says.
-        part: Part,
-    },
+    Metadata(Described),
 }
 
-/// A series text and what is known about it.
+/// A series that describes a resource.
 #[derive(Debug)]
-pub(crate) struct Entry {
-    fingerprint: Fingerprint,
-    /// The entry that came next when this one was last seen.
-    next: u32,
+pub(crate) struct Info {
+    /// Slot of the resource.
+    pub(crate) resource: u32,
+    /// What it adds.
+    pub(crate) attributes: Attributes,
+}
+
+/// A series that gives points.
+#[derive(Debug)]
+pub(crate) struct Series {
+    /// Its labels but for name, job, instance and scope; interned.
+    pub(crate) attributes: Attributes,
+    /// Where its points go.
+    pub(crate) place: Place,
+}
+
+/// A metadata line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Described {
+    /// Slot of the family.
+    pub(crate) family: u32,
+    /// What it says.
+    pub(crate) part: Part,
+}
+
+/// A text as it is recognised. There are many, so that each byte counts.
+#[derive(Debug)]
+pub(crate) struct Line {
+    sum: u128,
+    len: u32,
+    /// The one that came next when this one was last seen.
+    pub(crate) next: u32,
     /// The scrape it was last seen in.
     pub(crate) seen: u32,
+    /// What the layout does with its value.
+    pub(crate) action: Action,
+}
+
+/// What else is known about a text.
+#[derive(Debug)]
+pub(crate) struct Facts {
     /// The scrape that last gave a sample without an explicit timestamp.
     pub(crate) tracked: u32,
+    /// Index into the table of its kind.
+    at: u32,
+    pub(crate) kind: Kind,
     /// Whether it was tracked in the scrape before `tracked` too.
     pub(crate) tracked_before: bool,
     /// Whether upstream's cache would hold it: it gave a sample. Another one counts as
     /// new each time.
     pub(crate) stored: bool,
-    pub(crate) verdict: Verdict,
 }
 
-impl Entry {
-    /// 64 bits of its fingerprint.
-    pub(crate) fn hash(&self) -> u64 {
-        self.fingerprint.hash()
+/// Which [`Verdict`] there is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Kind {
+    Dropped,
+    TargetInfo,
+    Sample,
+    Metadata,
+}
+
+impl Line {
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint { sum: self.sum, len: self.len }
     }
 
-    /// The length of its text.
+    /// The length of its text in bytes.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.fingerprint.len as usize
-    }
-
-    /// The entry that came next when this one was last seen.
-    #[inline]
-    pub(crate) fn next(&self) -> u32 {
-        self.next
+        self.len as usize
     }
 }
 
-/// The entries of a target.
+/// Texts that a target exposed before, and what is known about them.
 #[derive(Debug, Default)]
 pub(crate) struct SeriesCache {
-    entries: Vec<Entry>,
+    /// By entry.
+    lines: Vec<Line>,
+    /// By entry.
+    facts: Vec<Facts>,
+    series: Vec<Series>,
+    infos: Vec<Info>,
+    described: Vec<Described>,
     index: HashTable<u32>,
     key: FingerprintKey,
-    /// How many entries are metadata lines.
-    lines: usize,
     /// The first entry of a body.
     first: u32,
     /// The entry found last in this scrape.
@@ -102,12 +129,12 @@ impl SeriesCache {
 
     /// How many series there are.
     pub(crate) fn len(&self) -> usize {
-        self.entries.len() - self.lines
+        self.lines.len() - self.described.len()
     }
 
     /// How many entries there are, metadata lines too.
     pub(crate) fn size(&self) -> usize {
-        self.entries.len()
+        self.lines.len()
     }
 
     /// The entry that should come next, if `rest` begins with its text, and the length of
@@ -115,9 +142,8 @@ impl SeriesCache {
     #[inline]
     pub(crate) fn expected(&self, rest: &[u8]) -> Option<(u32, usize)> {
         let guess = self.guess();
-        let wanted = self.entries.get(guess as usize)?.fingerprint;
-        let len = wanted.len as usize;
-        (self.key.of(rest.get(..len)?) == wanted).then_some((guess, len))
+        let line = self.lines.get(guess as usize)?;
+        self.begins_with(rest, line).then_some((guess, line.len()))
     }
 
     /// Notes that the next entry was the one that [`SeriesCache::expected`] found.
@@ -128,8 +154,8 @@ impl SeriesCache {
 
     /// The entry of a text. Remembers the order of calls.
     pub(crate) fn find(&mut self, text: &[u8]) -> Option<u32> {
-        let (entries, fingerprint) = (&self.entries, self.key.of(text));
-        let is_same = |at: &u32| entries[*at as usize].fingerprint == fingerprint;
+        let (lines, fingerprint) = (&self.lines, self.key.of(text));
+        let is_same = |at: &u32| lines[*at as usize].fingerprint() == fingerprint;
         let found = *self.index.find(fingerprint.hash(), is_same)?;
         self.follow(found);
         Some(found)
@@ -137,34 +163,35 @@ impl SeriesCache {
 
     /// Adds a text that [`SeriesCache::find`] does not know.
     pub(crate) fn insert(&mut self, text: &[u8], verdict: Verdict, scrape: u32) -> u32 {
-        let at = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        let at = index(self.lines.len());
         let fingerprint = self.key.of(text);
-        self.lines += usize::from(verdict.is_metadata());
-        self.entries.push(Entry {
-            fingerprint,
-            next: 0,
-            seen: scrape,
-            tracked: 0,
-            tracked_before: false,
-            stored: false,
-            verdict,
-        });
-        let entries = &self.entries;
-        self.index.insert_unique(fingerprint.hash(), at, |at| entries[*at as usize].fingerprint.hash());
+        let Fingerprint { sum, len } = fingerprint;
+        self.lines.push(Line { sum, len, next: 0, seen: scrape, action: Action::default() });
+        let (kind, of_kind) = match verdict {
+            Verdict::Dropped => (Kind::Dropped, 0),
+            Verdict::TargetInfo(info) => (Kind::TargetInfo, push(&mut self.infos, info)),
+            Verdict::Sample(series) => (Kind::Sample, push(&mut self.series, series)),
+            Verdict::Metadata(described) => (Kind::Metadata, push(&mut self.described, described)),
+        };
+        self.facts.push(Facts { tracked: 0, at: of_kind, kind, tracked_before: false, stored: false });
+        let lines = &self.lines;
+        self.index.insert_unique(fingerprint.hash(), at, |at| lines[*at as usize].fingerprint().hash());
         self.follow(at);
         at
     }
 
     /// The metadata line of a text, added if it is not known.
-    pub(crate) fn metadata(&mut self, text: &[u8], family: u32, part: Part, scrape: u32) {
-        let verdict = Verdict::Metadata { family, part };
+    pub(crate) fn metadata(&mut self, text: &[u8], described: Described, scrape: u32) {
         match self.find(text) {
             Some(at) => {
-                let entry = self.entry(at);
-                (entry.seen, entry.verdict) = (scrape, verdict);
+                self.see(at, scrape);
+                let facts = self.facts.get(at as usize).filter(|facts| facts.kind == Kind::Metadata);
+                if let Some(known) = facts.and_then(|facts| self.described.get_mut(facts.at as usize)) {
+                    *known = described;
+                }
             }
             None => {
-                self.insert(text, verdict, scrape);
+                self.insert(text, Verdict::Metadata(described), scrape);
             }
         }
     }
@@ -174,17 +201,129 @@ impl SeriesCache {
         self.key.of(line).hash()
     }
 
+    /// The same of an entry.
+    pub(crate) fn hash_of(&self, at: u32) -> u64 {
+        self.lines[at as usize].fingerprint().hash()
+    }
+
+    /// Notes that an entry was in the current scrape; whether it was there already.
+    pub(crate) fn see(&mut self, at: u32, scrape: u32) -> bool {
+        core::mem::replace(&mut self.lines[at as usize].seen, scrape) == scrape
+    }
+
+    pub(crate) fn facts(&self, at: u32) -> &Facts {
+        &self.facts[at as usize]
+    }
+
+    /// What is known about the entries, by entry.
+    pub(crate) fn facts_mut(&mut self) -> &mut [Facts] {
+        &mut self.facts
+    }
+
+    /// All entries: what is known about them.
+    pub(crate) fn iter(&self) -> core::slice::Iter<'_, Facts> {
+        self.facts.iter()
+    }
+
+    /// An entry that gives points.
+    pub(crate) fn series(&self, at: u32) -> Option<&Series> {
+        let facts = self.facts.get(at as usize).filter(|facts| facts.kind == Kind::Sample)?;
+        self.series.get(facts.at as usize)
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn series_mut(&mut self, at: u32) -> Option<(&mut Facts, &mut Series)> {
+        let facts = self.facts.get_mut(at as usize).filter(|facts| facts.kind == Kind::Sample)?;
+        let series = self.series.get_mut(facts.at as usize)?;
+        Some((facts, series))
+    }
+
+    /// An entry that describes a resource.
+    pub(crate) fn info(&self, at: u32) -> Option<&Info> {
+        let facts = self.facts.get(at as usize).filter(|facts| facts.kind == Kind::TargetInfo)?;
+        self.infos.get(facts.at as usize)
+    }
+
+    /// An entry that is a metadata line.
+    pub(crate) fn described(&self, at: u32) -> Option<Described> {
+        let facts = self.facts.get(at as usize).filter(|facts| facts.kind == Kind::Metadata)?;
+        self.described.get(facts.at as usize).copied()
+    }
+
+    /// All series that give points, and all that describe resources.
+    pub(crate) fn tables_mut(&mut self) -> (&mut [Series], &mut [Info]) {
+        (&mut self.series, &mut self.infos)
+    }
+
+    /// All attribute lists in use.
+    pub(crate) fn lists(&self) -> impl Iterator<Item = &Attributes> {
+        let of_infos = self.infos.iter().map(|info| &info.attributes);
+        self.series.iter().map(|series| &series.attributes).chain(of_infos)
+    }
+
+    /// Removes the entries that were not seen in this scrape; the others keep their order.
+    pub(crate) fn sweep(&mut self, scrape: u32) {
+        if self.lines.iter().all(|line| line.seen == scrape) {
+            return;
+        }
+        let keeps: Vec<bool> = self.lines.iter().map(|line| line.seen == scrape).collect();
+        let keeps_of = |kind: Kind, len: usize, facts: &[Facts]| {
+            let mut kept = alloc::vec![false; len];
+            for (facts, keep) in facts.iter().zip(&keeps).filter(|(facts, _)| facts.kind == kind) {
+                kept[facts.at as usize] = *keep;
+            }
+            kept
+        };
+        let kept = keeps_of(Kind::Sample, self.series.len(), &self.facts);
+        let series = retain(&mut self.series, &kept);
+        let kept = keeps_of(Kind::TargetInfo, self.infos.len(), &self.facts);
+        let infos = retain(&mut self.infos, &kept);
+        let kept = keeps_of(Kind::Metadata, self.described.len(), &self.facts);
+        let described = retain(&mut self.described, &kept);
+        retain(&mut self.facts, &keeps);
+        for facts in &mut self.facts {
+            let moved = match facts.kind {
+                Kind::Dropped => continue,
+                Kind::Sample => &series,
+                Kind::TargetInfo => &infos,
+                Kind::Metadata => &described,
+            };
+            facts.at = moved[facts.at as usize];
+        }
+        let moved = retain(&mut self.lines, &keeps);
+        let new_place = |old: u32| moved.get(old as usize).copied().unwrap_or_default();
+        for line in &mut self.lines {
+            line.next = new_place(line.next); // of a removed entry: of the one behind it
+        }
+        self.first = new_place(self.first);
+        self.last = None;
+        self.index.clear();
+        let lines = &self.lines;
+        let hash = |at: &u32| lines[*at as usize].fingerprint().hash();
+        for at in 0..index(lines.len()) {
+            self.index.insert_unique(hash(&at), at, hash);
+        }
+    }
+
+    /// Gives back room that growth has left.
+    pub(crate) fn shrink(&mut self) {
+        shrink(&mut self.lines);
+        shrink(&mut self.facts);
+        shrink(&mut self.series);
+        shrink(&mut self.described);
+    }
+
     /// All entries in the order of the last body, if it showed each of them once.
     pub(crate) fn order(&self) -> Option<Vec<u32>> {
-        let mut was_there = alloc::vec![false; self.entries.len()];
-        let mut order = Vec::with_capacity(self.entries.len());
+        let mut was_there = alloc::vec![false; self.lines.len()];
+        let mut order = Vec::with_capacity(self.lines.len());
         let mut at = self.first;
-        for _ in 0..self.entries.len() {
+        for _ in 0..self.lines.len() {
             if core::mem::replace(was_there.get_mut(at as usize)?, true) {
                 return None;
             }
             order.push(at);
-            at = self.entries[at as usize].next;
+            at = self.lines[at as usize].next;
         }
         Some(order)
     }
@@ -194,67 +333,35 @@ impl SeriesCache {
         self.first
     }
 
+    /// What the layout does with the entries, in their order.
+    pub(crate) fn set_actions(&mut self, actions: &[(u32, Action)]) {
+        for (at, action) in actions {
+            self.lines[*at as usize].action = *action;
+        }
+    }
+
     /// The entry at `at`, if `rest` begins with its text.
     #[inline]
-    pub(crate) fn at(&self, at: u32, rest: &[u8]) -> Option<&Entry> {
-        let entry = self.entries.get(at as usize)?;
-        let wanted = entry.fingerprint;
-        (self.key.of(rest.get(..wanted.len as usize)?) == wanted).then_some(entry)
+    pub(crate) fn at(&self, at: u32, rest: &[u8]) -> Option<&Line> {
+        self.lines.get(at as usize).filter(|line| self.begins_with(rest, line))
     }
 
-    pub(crate) fn entry(&mut self, at: u32) -> &mut Entry {
-        &mut self.entries[at as usize]
-    }
-
-    /// All entries by place.
-    pub(crate) fn entries(&self) -> &[Entry] {
-        &self.entries
-    }
-
-    pub(crate) fn iter(&self) -> core::slice::Iter<'_, Entry> {
-        self.entries.iter()
-    }
-
-    pub(crate) fn iter_mut(&mut self) -> core::slice::IterMut<'_, Entry> {
-        self.entries.iter_mut()
-    }
-
-    /// Removes the entries for which `keep` is false; the others keep their order.
-    pub(crate) fn retain(&mut self, keep: impl Fn(&Entry) -> bool) {
-        let mut moved: Vec<u32> = Vec::with_capacity(self.entries.len());
-        let mut at = 0;
-        for entry in &self.entries {
-            moved.push(at);
-            at += u32::from(keep(entry));
-        }
-        let new_place = |old: u32| moved.get(old as usize).copied().unwrap_or_default();
-        self.entries.retain(keep);
-        self.entries.shrink_to(self.entries.len().saturating_mul(2));
-        for entry in &mut self.entries {
-            entry.next = new_place(entry.next); // of a removed entry: of the one behind it
-        }
-        self.first = new_place(self.first);
-        self.last = None;
-        self.index.clear();
-        let entries = &self.entries;
-        self.lines = entries.iter().filter(|entry| entry.verdict.is_metadata()).count();
-        let hash = |at: &u32| entries[*at as usize].fingerprint.hash();
-        for at in 0..u32::try_from(entries.len()).unwrap_or(u32::MAX) {
-            self.index.insert_unique(hash(&at), at, hash);
-        }
+    #[inline]
+    fn begins_with(&self, rest: &[u8], line: &Line) -> bool {
+        rest.get(..line.len()).is_some_and(|text| self.key.of(text).sum == line.sum)
     }
 
     /// The entry that came next last time.
     #[inline]
     fn guess(&self) -> u32 {
         match self.last {
-            Some(last) => self.entries.get(last as usize).map_or(0, |entry| entry.next),
+            Some(last) => self.lines.get(last as usize).map_or(0, |line| line.next),
             None => self.first,
         }
     }
 
     fn follow(&mut self, found: u32) {
-        match self.last.and_then(|last| self.entries.get_mut(last as usize)) {
+        match self.last.and_then(|last| self.lines.get_mut(last as usize)) {
             Some(last) => last.next = found,
             None => self.first = found,
         }
@@ -262,10 +369,36 @@ impl SeriesCache {
     }
 }
 
-impl Verdict {
-    pub(crate) fn is_metadata(&self) -> bool {
-        matches!(self, Self::Metadata { .. })
+/// Appends to a table; the index of what was appended.
+fn push<T>(table: &mut Vec<T>, item: T) -> u32 {
+    table.push(item);
+    index(table.len() - 1)
+}
+
+/// Keeps some. Returns where each of them is now, and for the others where the next one is.
+fn retain<T>(table: &mut Vec<T>, keeps: &[bool]) -> Vec<u32> {
+    let mut moved = Vec::with_capacity(keeps.len());
+    let mut next = 0;
+    for keep in keeps {
+        moved.push(next);
+        next += u32::from(*keep);
     }
+    let mut keep = keeps.iter();
+    table.retain(|_| keep.next().is_some_and(|keep| *keep));
+    table.shrink_to(table.len().saturating_mul(2));
+    moved
+}
+
+/// Leaves room for some growth, so that a table that grows a little is not moved each time.
+pub(crate) fn shrink<T>(table: &mut Vec<T>) {
+    if table.capacity() > table.len() + table.len() / 4 {
+        table.shrink_to(table.len() + table.len() / 16);
+    }
+}
+
+/// Entries are numbered with 32 bits.
+fn index(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -284,14 +417,15 @@ mod tests {
             cache.begin();
             for text in order {
                 let at = cache.find(text).expect("it was inserted");
-                let wanted = cache.key.of(text);
-                assert_eq!(cache.entry(at).fingerprint, wanted);
+                assert_eq!(cache.lines[at as usize].fingerprint(), cache.key.of(text));
             }
         }
         cache.begin();
-        let b = cache.find(b"b").expect("it was inserted");
-        cache.entry(b).seen = 2;
-        cache.retain(|entry| entry.seen == 1);
+        for text in [b"a", b"c"] {
+            let at = cache.find(text).expect("it was inserted");
+            cache.see(at, 2);
+        }
+        cache.sweep(2);
         cache.begin();
         assert_eq!((cache.find(b"c"), cache.find(b"b"), cache.find(b"a")), (Some(1), None, Some(0)));
         assert_eq!(cache.len(), 2);

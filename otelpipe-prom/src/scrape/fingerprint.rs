@@ -8,7 +8,7 @@ use hashbrown::DefaultHashBuilder;
 /// to be equal.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Fingerprint {
-    sum: u128,
+    pub(crate) sum: u128,
     pub(crate) len: u32,
 }
 

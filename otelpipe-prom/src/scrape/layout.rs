@@ -15,8 +15,9 @@ use otelpipe_core::frame::{Columns, Number, OtherPoint};
 use otelpipe_core::point::{Exemplar, Flags, HistogramPoint, NumberValue, Quantile, SummaryPoint};
 use otelpipe_core::time::{TimeNs, ns_from_ms};
 
+use super::assemble::Place;
 use super::assemble::{Located, NONE, ns_from_s, whole};
-use super::cache::{Entry, SeriesCache, Verdict};
+use super::cache::{Kind, SeriesCache};
 use super::report::{ScrapeReport, ScrapeWarning};
 use super::scraper::{MAX_AHEAD_MS, convert_exemplar};
 use crate::family::{FamilyKind, Role};
@@ -27,8 +28,8 @@ use crate::text::{self, Entries, KnownSample};
 pub(crate) struct Layout {
     /// How many points a frame has.
     points: usize,
-    /// By entry of the cache.
-    actions: Vec<Action>,
+    /// How many lines a body has.
+    lines: usize,
     parts: Vec<Part>,
     /// Points that are put together from several samples, by slot.
     merged: Vec<Merged>,
@@ -48,8 +49,8 @@ pub(crate) struct Layout {
 }
 
 /// What to do with the value of an entry: the upper bits say what, the others where.
-#[derive(Clone, Copy, Debug)]
-struct Action(u32);
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Action(u32);
 
 /// A sample that does not simply become a number point.
 #[derive(Clone, Copy, Debug)]
@@ -106,18 +107,21 @@ pub(crate) struct Reading {
 
 impl Layout {
     /// The layout of the last scrape, which gave so many points. `locate` says where the
-    /// samples of an entry went; `reports` where the report series did.
+    /// samples of a series went; `reports` where the report series did. What to do with each
+    /// line is noted in the cache.
     ///
     /// `None` if the next scrape of the same lines may differ from it in more than values.
     pub(crate) fn new(
         points: usize,
-        cache: &SeriesCache,
+        cache: &mut SeriesCache,
         scrape: u32,
         report: &ScrapeReport,
-        locate: impl Fn(&Entry) -> Option<Located>,
+        locate: impl Fn(&Place) -> Option<Located>,
         reports: &[Option<Located>],
     ) -> Option<Self> {
-        Builder::new(points, cache, scrape, report)?.build(locate, reports)
+        let (layout, actions) = Builder::new(points, cache, scrape, report).build(locate, reports)?;
+        cache.set_actions(&actions);
+        Some(layout)
     }
 
     /// What a scrape comes to, but for its size and warnings.
@@ -138,14 +142,14 @@ impl Layout {
         columns.exemplars.clear();
         self.exemplars.clear();
         let mut next = cache.first();
-        let mut left = self.actions.len();
+        let mut left = self.lines;
         while left > 0 {
             let Some(entry) = cache.at(next, entries.rest()?) else {
                 skip_silent(&mut entries)?;
                 continue;
             };
-            let action = *self.actions.get(next as usize)?;
-            (next, left) = (entry.next(), left - 1);
+            let action = entry.action;
+            (next, left) = (entry.next, left - 1);
             if action.kind() == Action::METADATA {
                 entries.take_metadata(entry.len(), None);
                 continue;
@@ -382,7 +386,6 @@ struct Builder<'a> {
     layout: Layout,
     cache: &'a SeriesCache,
     scrape: u32,
-    order: Vec<u32>,
     /// By group: how many samples it has.
     uses: HashMap<u32, u32>,
     /// By group: its number among those that must have one time.
@@ -401,14 +404,13 @@ struct Draft {
 }
 
 impl<'a> Builder<'a> {
-    fn new(points: usize, cache: &'a SeriesCache, scrape: u32, report: &ScrapeReport) -> Option<Self> {
-        let order = cache.order()?;
+    fn new(points: usize, cache: &'a SeriesCache, scrape: u32, report: &ScrapeReport) -> Self {
         let written = alloc::vec![false; points];
         let mut report = ScrapeReport { added: 0, ..report.clone() };
         report.warnings.clear();
         let layout = Layout {
             points,
-            actions: alloc::vec![Action(0); order.len()],
+            lines: cache.size(),
             parts: Vec::new(),
             merged: Vec::new(),
             bounds: Vec::new(),
@@ -420,32 +422,37 @@ impl<'a> Builder<'a> {
             exemplars: Vec::new(),
         };
         let (uses, timed_points, merged) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Some(Self { layout, cache, scrape, order, uses, timed_points, merged, written })
+        Self { layout, cache, scrape, uses, timed_points, merged, written }
     }
 
     fn build(
         mut self,
-        locate: impl Fn(&Entry) -> Option<Located>,
+        locate: impl Fn(&Place) -> Option<Located>,
         reports: &[Option<Located>],
-    ) -> Option<Layout> {
-        let entries = self.cache.entries();
-        for entry in entries.iter().filter(|entry| matches!(entry.verdict, Verdict::Sample { .. })) {
-            *self.uses.entry(locate(entry)?.group).or_default() += 1;
+    ) -> Option<(Layout, Vec<(u32, Action)>)> {
+        let cache = self.cache;
+        let mut actions: Vec<_> = cache.order()?.into_iter().map(|at| (at, Action::default())).collect();
+        for series in actions.iter().filter_map(|(at, _)| cache.series(*at)) {
+            *self.uses.entry(locate(&series.place)?.group).or_default() += 1;
         }
         for report in reports {
             // Shared with an exposed series, this one must tell its time.
             self.uses.entry(report.as_ref()?.group).and_modify(|uses| *uses += 1);
         }
-        for at in core::mem::take(&mut self.order) {
-            let entry = &entries[at as usize];
-            self.layout.actions[at as usize] = match &entry.verdict {
-                Verdict::Dropped => Action::new(Action::DROPPED, 0)?,
-                Verdict::Metadata { .. } => Action::new(Action::METADATA, 0)?,
-                Verdict::TargetInfo { .. } => {
+        for (at, action) in &mut actions {
+            let facts = cache.facts(*at);
+            let timed = facts.tracked != self.scrape;
+            *action = match (facts.kind, cache.series(*at)) {
+                (Kind::Metadata, _) => Action::new(Action::METADATA, 0)?,
+                (Kind::TargetInfo, _) => {
                     self.layout.report.added += 1; // it is never cached upstream
-                    self.part(Becomes::Resource, NONE, false, entry)?
+                    self.part(Becomes::Resource, NONE, false, timed)?
                 }
-                Verdict::Sample { is_up, .. } => self.sample(entry, locate(entry)?, *is_up)?,
+                (_, Some(series)) => {
+                    let located = locate(&series.place)?;
+                    self.sample(located, located.is_up, timed)?
+                }
+                (_, None) => Action::new(Action::DROPPED, 0)?,
             };
         }
         for report in reports.iter().flatten() {
@@ -470,15 +477,14 @@ impl<'a> Builder<'a> {
             self.layout.merged.push(merged);
         }
         let is_whole = self.written.iter().all(|written| *written);
-        is_whole.then_some(self.layout)
+        is_whole.then_some((self.layout, actions))
     }
 
-    fn sample(&mut self, entry: &Entry, located: Located, is_up: bool) -> Option<Action> {
-        let Located { group, role, kind, slot } = located;
+    fn sample(&mut self, located: Located, is_up: bool, timed: bool) -> Option<Action> {
+        let Located { group, role, kind, slot, .. } = located;
         let is_merged = matches!(kind, FamilyKind::Histogram | FamilyKind::Summary);
         if !is_merged && role == Role::Value && !is_up && self.uses.get(&group) == Some(&1) {
             let slot = self.number_slot(&located)?;
-            let timed = entry.tracked != self.scrape;
             return Action::new(if timed { Action::TIMED_NUMBER } else { Action::NUMBER }, slot);
         }
         let part = index(self.layout.parts.len())?;
@@ -490,7 +496,7 @@ impl<'a> Builder<'a> {
             (FamilyKind::Gauge | FamilyKind::Sum { .. }, _) => Becomes::Start,
             (FamilyKind::Histogram | FamilyKind::Summary, _) => Becomes::Scratch,
         };
-        let action = self.part(becomes, group, is_up, entry)?;
+        let action = self.part(becomes, group, is_up, timed)?;
         let point = self.timed_points.get(&group).copied()?;
         if !is_merged {
             if let (Role::Created, Some(slot)) = (role, slot) {
@@ -521,11 +527,10 @@ impl<'a> Builder<'a> {
     }
 
     /// Adds a part of a group.
-    fn part(&mut self, becomes: Becomes, group: u32, is_up: bool, entry: &Entry) -> Option<Action> {
+    fn part(&mut self, becomes: Becomes, group: u32, is_up: bool, timed: bool) -> Option<Action> {
         let next = index(self.timed_points.len())?;
         let point = *self.timed_points.entry(group).or_insert(next);
         let opens = point == next;
-        let timed = entry.tracked != self.scrape;
         if opens {
             self.layout.times_ms.push(0);
         }

@@ -13,7 +13,7 @@ use otelpipe_core::time::ns_from_ms;
 use otelpipe_core::value::STALE_NAN;
 
 use super::assemble::{AddError, Assembly, Place};
-use super::cache::{SeriesCache, Verdict};
+use super::cache::{Described, Facts, Info, Kind, Series, SeriesCache, Verdict};
 use super::config::ScrapeRules;
 use super::intern::Interner;
 use super::labels::Exposed;
@@ -344,16 +344,15 @@ impl TargetScraper {
         let first_slots = self.assembly.first_slots();
         let locate = |place: &Place| self.assembly.locate(place, &self.metadata, &first_slots);
         let reports: Vec<_> = self.reports.iter().map(|(_, place)| locate(place)).collect();
-        let of_entry = |entry: &super::cache::Entry| match &entry.verdict {
-            Verdict::Sample { place, .. } => locate(place),
-            _ => None,
-        };
-        let layout = Layout::new(batch.point_count(), &self.cache, self.scrape, report, of_entry, &reports);
+        let (points, cache) = (batch.point_count(), &mut self.cache);
+        let layout = Layout::new(points, cache, self.scrape, report, locate, &reports);
         let repetition = &mut self.repetition;
         let Some(layout) = layout else {
             repetition.rest();
             return batch.into();
         };
+        self.cache.shrink();
+        self.assembly.shrink();
         let (batch, spare) = match repetition.shape.take() {
             None => (batch, spare),
             Some(shape) => match Frame::of_shape(&shape, batch, spare) {
@@ -465,12 +464,11 @@ impl TargetScraper {
         let Some((key, len)) = entries.rest().and_then(|rest| self.cache.expected(rest)) else {
             return false;
         };
-        let entry = self.cache.entry(key);
-        if let Verdict::Metadata { family, part } = entry.verdict {
-            if !self.metadata.see_again(family, part, self.scrape, entry.hash()) {
+        if let Some(Described { family, part }) = self.cache.described(key) {
+            if !self.metadata.see_again(family, part, self.scrape, self.cache.hash_of(key)) {
                 return false;
             }
-            entry.seen = self.scrape;
+            self.cache.see(key, self.scrape);
             let kind = if let Part::Kind(kind) = part { Some(kind) } else { None };
             entries.take_metadata(len, kind);
             self.cache.advance(key);
@@ -505,7 +503,7 @@ impl TargetScraper {
         };
         // Without a newline it may go on in the next body.
         if let Some(line) = line.filter(|line| line.ends_with(b"\n")) {
-            self.cache.metadata(line, family, part, self.scrape);
+            self.cache.metadata(line, Described { family, part }, self.scrape);
         }
     }
 
@@ -517,15 +515,15 @@ impl TargetScraper {
         report: &mut ScrapeReport,
     ) {
         let scrape = self.scrape;
-        let entry = self.cache.entry(key);
-        let was_seen = core::mem::replace(&mut entry.seen, scrape) == scrape;
-        if matches!(entry.verdict, Verdict::Dropped) {
+        let was_seen = self.cache.see(key, scrape);
+        let Facts { kind, stored, .. } = *self.cache.facts(key);
+        if kind == Kind::Dropped {
             report.dropped.relabel += 1;
             return;
         }
         report.post_relabel += 1;
         let explicit_ms = sample.timestamp_ms().filter(|_| self.rules.honor_timestamps);
-        if was_seen && entry.stored && explicit_ms.is_none() {
+        if was_seen && stored && explicit_ms.is_none() {
             report.dropped.duplicate += 1;
             return;
         }
@@ -537,44 +535,38 @@ impl TargetScraper {
             report.dropped.too_far_ahead += 1;
             return;
         }
-        match &mut entry.verdict {
-            Verdict::Dropped | Verdict::Metadata { .. } => return,
-            Verdict::TargetInfo { resource, attributes } => {
-                self.assembly.add_resource_info(*resource, attributes);
-                report.added += 1; // upstream never caches it
+        if let Some(Info { resource, attributes }) = self.cache.info(key) {
+            self.assembly.add_resource_info(*resource, attributes);
+            report.added += 1; // upstream never caches it
+            return;
+        }
+        let Some((facts, Series { attributes, place })) = self.cache.series_mut(key) else { return };
+        let value = sample.value();
+        if self.assembly.is_up(place) && value != 0.0 && value != 1.0 {
+            report.warnings.push(ScrapeWarning::InvalidUp(value));
+        }
+        report.added += u64::from(!facts.stored);
+        match self.assembly.add(place, attributes, &mut self.interner, &self.metadata, at_ms, value) {
+            Ok(()) => {}
+            Err(AddError::InconsistentTime) => {
+                report.dropped.inconsistent_time += 1;
                 return;
             }
-            Verdict::Sample { attributes, place, is_up } => {
-                let value = sample.value();
-                if *is_up && value != 0.0 && value != 1.0 {
-                    report.warnings.push(ScrapeWarning::InvalidUp(value));
-                }
-                let added =
-                    self.assembly.add(place, attributes, &mut self.interner, &self.metadata, at_ms, value);
-                match added {
-                    Ok(()) => {}
-                    Err(error) => {
-                        match error {
-                            AddError::InconsistentTime => report.dropped.inconsistent_time += 1,
-                            AddError::NoBound => report.dropped.without_bound += 1,
-                        }
-                        report.added += u64::from(!entry.stored);
-                        return;
-                    }
-                }
-                if let Some(start_ms) = sample.start_ms() {
-                    self.assembly.set_start(place, start_ms);
-                }
-                if let Some(exemplar) = sample.exemplar() {
-                    self.assembly.add_exemplar(place, convert_exemplar(&exemplar, at_ms));
-                }
+            Err(AddError::NoBound) => {
+                report.dropped.without_bound += 1;
+                return;
             }
         }
+        if let Some(start_ms) = sample.start_ms() {
+            self.assembly.set_start(place, start_ms);
+        }
+        if let Some(exemplar) = sample.exemplar() {
+            self.assembly.add_exemplar(place, convert_exemplar(&exemplar, at_ms));
+        }
         report.points += 1;
-        report.added += u64::from(!entry.stored);
-        entry.stored = true;
+        facts.stored = true;
         if explicit_ms.is_none() || self.rules.track_timestamps {
-            self.tracker.track(entry, scrape);
+            self.tracker.track(facts, scrape);
         }
     }
 
@@ -638,7 +630,7 @@ impl TargetScraper {
         };
         if name == "target_info" {
             let leave = |name: &str| matches!(name, METRIC_NAME | "job" | "instance");
-            return Ok(Verdict::TargetInfo { resource, attributes: self.interner.list(pairs(leave)) });
+            return Ok(Verdict::TargetInfo(Info { resource, attributes: self.interner.list(pairs(leave)) }));
         }
         let scope = scope(labels, &self.rules.scope, &mut self.interner);
         let scope = self.assembly.scope(resource, scope);
@@ -649,13 +641,13 @@ impl TargetScraper {
         };
         let attributes = self.interner.list(pairs(leave));
         let place = Assembly::place(self.assembly.name(scope, &name));
-        Ok(Verdict::Sample { attributes, place, is_up: name == "up" })
+        Ok(Verdict::Sample(Series { attributes, place }))
     }
 
     fn mark_stale(&mut self, ended: &[u32], at_ms: i64) -> u64 {
         let mut count = 0;
         for key in ended {
-            if let Verdict::Sample { attributes, place, .. } = &mut self.cache.entry(*key).verdict {
+            if let Some((_, Series { attributes, place })) = self.cache.series_mut(*key) {
                 let (interner, metadata) = (&mut self.interner, &self.metadata);
                 let added = self.assembly.add(place, attributes, interner, metadata, at_ms, STALE_NAN);
                 count += u64::from(added.is_ok());
@@ -674,29 +666,18 @@ impl TargetScraper {
             return;
         }
         let scrape = self.scrape;
-        if self.cache.iter().any(|entry| entry.seen != scrape) {
-            self.cache.retain(|entry| entry.seen == scrape);
-        }
+        self.cache.sweep(scrape);
         self.metadata.sweep(scrape);
     }
 
     /// Forgets names, label sets and texts of series that are gone.
     fn compact(&mut self) {
-        let mut places: Vec<&mut Place> = self.reports.iter_mut().map(|(_, place)| place).collect();
-        let mut resources: Vec<&mut u32> = Vec::new();
-        for entry in self.cache.iter_mut() {
-            match &mut entry.verdict {
-                Verdict::Dropped | Verdict::Metadata { .. } => {}
-                Verdict::TargetInfo { resource, .. } => resources.push(resource),
-                Verdict::Sample { place, .. } => places.push(place),
-            }
-        }
-        self.assembly.compact(places.into_iter(), resources.into_iter());
-        let lists = self.cache.iter().filter_map(|entry| match &entry.verdict {
-            Verdict::Dropped | Verdict::Metadata { .. } => None,
-            Verdict::TargetInfo { attributes, .. } | Verdict::Sample { attributes, .. } => Some(attributes),
-        });
-        self.interner.keep(lists.chain(self.reports.iter().map(|(attributes, _)| attributes)));
+        let (series, infos) = self.cache.tables_mut();
+        let of_reports = self.reports.iter_mut().map(|(_, place)| place);
+        let places = of_reports.chain(series.iter_mut().map(|series| &mut series.place));
+        self.assembly.compact(places, infos.iter_mut().map(|info| &mut info.resource));
+        let of_reports = self.reports.iter().map(|(attributes, _)| attributes);
+        self.interner.keep(self.cache.lists().chain(of_reports));
     }
 
     fn report_places(&mut self) -> Vec<(Attributes, Place)> {
@@ -710,7 +691,7 @@ impl TargetScraper {
                 labels.set(label.name.clone(), label.value.clone());
             }
             // A target has an instance; one whose job was relabeled away has no report.
-            if let Ok(Verdict::Sample { attributes, place, .. }) = self.judge(&labels) {
+            if let Ok(Verdict::Sample(Series { attributes, place })) = self.judge(&labels) {
                 places.push((attributes, place));
             }
         }

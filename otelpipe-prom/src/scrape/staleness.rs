@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use hashbrown::HashSet;
 
-use super::cache::{Entry, SeriesCache, Verdict};
+use super::cache::{Facts, Series, SeriesCache};
 
 /// Counts of tracked series.
 #[derive(Debug, Default)]
@@ -22,7 +22,7 @@ pub(crate) struct Tracker {
 
 impl Tracker {
     /// Notes that an entry gave a sample in this scrape that a marker must follow.
-    pub(crate) fn track(&mut self, entry: &mut Entry, scrape: u32) {
+    pub(crate) fn track(&mut self, entry: &mut Facts, scrape: u32) {
         if entry.tracked == scrape {
             return;
         }
@@ -46,7 +46,7 @@ impl Tracker {
             }
         }
         if failed {
-            cache.iter_mut().for_each(|entry| entry.tracked = 0);
+            cache.facts_mut().iter_mut().for_each(|entry| entry.tracked = 0);
             self.now = 0;
         } else if !ended.is_empty() {
             keep_those_without_twin(&mut ended, cache, scrape);
@@ -57,7 +57,7 @@ impl Tracker {
 
     /// The series of the last scrape, when the target goes.
     pub(crate) fn all(&mut self, cache: &SeriesCache, scrape: u32) -> Vec<u32> {
-        let tracked = |(at, entry): (usize, &Entry)| {
+        let tracked = |(at, entry): (usize, &Facts)| {
             (entry.tracked == scrape).then_some(u32::try_from(at).unwrap_or(u32::MAX))
         };
         *self = Self::default();
@@ -66,13 +66,12 @@ impl Tracker {
 }
 
 /// A series may be spelt in two ways: it goes on while one of them does.
-fn keep_those_without_twin(ended: &mut Vec<u32>, cache: &mut SeriesCache, scrape: u32) {
-    let identity = |entry: &Entry| match &entry.verdict {
-        Verdict::Sample { attributes, place, .. } => {
-            Some((place.name, attributes.as_slice().as_ptr().addr(), attributes.len()))
-        }
-        Verdict::Dropped | Verdict::TargetInfo { .. } | Verdict::Metadata { .. } => None,
+fn keep_those_without_twin(ended: &mut Vec<u32>, cache: &SeriesCache, scrape: u32) {
+    let identity = |at: u32| {
+        let Series { attributes, place } = cache.series(at)?;
+        Some((place.name, attributes.as_slice().as_ptr().addr(), attributes.len()))
     };
-    let alive: HashSet<_> = cache.iter().filter(|entry| entry.tracked == scrape).map(identity).collect();
-    ended.retain(|at| !alive.contains(&identity(cache.entry(*at))));
+    let tracked = (0..).zip(cache.iter()).filter(|(_, entry)| entry.tracked == scrape);
+    let alive: HashSet<_> = tracked.map(|(at, _)| identity(at)).collect();
+    ended.retain(|at| !alive.contains(&identity(*at)));
 }
