@@ -1,4 +1,5 @@
-//! What a scrape of known series allocates: its batch, and nothing for a sample.
+//! What a scrape of known series allocates: its batch, and nothing for a sample; or its frame,
+//! and nothing at all.
 #![expect(unsafe_code, reason = "a counting allocator is one by nature; it forwards to the system's")]
 
 use core::alloc::{GlobalAlloc, Layout};
@@ -8,6 +9,7 @@ use std::alloc::System;
 use std::sync::Arc;
 
 use otelpipe_core::batch::MetricBatch;
+use otelpipe_core::frame::{Columns, Metrics};
 use otelpipe_core::label::LabelSet;
 use otelpipe_core::relabel::RelabelConfig;
 use otelpipe_prom::scrape::{
@@ -51,8 +53,7 @@ fn body(series: usize, value: usize) -> String {
     body
 }
 
-/// Allocations of the second and the third scrape of so many series a metric.
-fn allocations(series: usize) -> [usize; 2] {
+fn scraper() -> TargetScraper {
     let mut job = ScrapeConfig::default();
     job.job_name = "j".into();
     job.metric_relabel_configs = vec![RelabelConfig {
@@ -64,7 +65,12 @@ fn allocations(series: usize) -> [usize; 2] {
     let rules = Arc::new(rules.expect("the job compiles"));
     let discovered = [("__address__", "h")].into_iter().collect();
     let target = Target::from_discovered(&discovered, &LabelSet::new(), &rules);
-    let mut scraper = TargetScraper::new(rules, target.expect("a good target").expect("no rule drops it"));
+    TargetScraper::new(rules, target.expect("a good target").expect("no rule drops it"))
+}
+
+/// Allocations of the second and the third scrape of so many series a metric.
+fn allocations(series: usize) -> [usize; 2] {
+    let mut scraper = scraper();
     let mut scrape = |value| {
         let body = body(series, value);
         let answer = Answer::Body { body: body.as_bytes(), content_type: None, duration_s: 0.0 };
@@ -93,4 +99,40 @@ fn a_known_series_costs_no_allocation() {
     let [second, third] = many;
     assert!(second <= 20 * (METRICS + 5), "{second} allocations: families are found again once");
     assert!(third <= 2 * (METRICS + 5), "{third} allocations: a batch of 25 metrics");
+}
+
+#[test]
+fn a_frame_of_known_series_in_columns_used_before_costs_no_allocation() {
+    let mut scraper = scraper();
+    let mut spare = Columns::default();
+    let mut allocations = Vec::new();
+    for value in 1..8 {
+        let mut body = body(100, value);
+        writeln!(body, "# TYPE h histogram").expect("a string takes all");
+        for at in 0..20 {
+            for bound in ["0.5", "1", "+Inf"] {
+                writeln!(body, "h_bucket{{at=\"{at}\",le=\"{bound}\"}} {value}").expect("a string takes all");
+            }
+            writeln!(body, "h_sum{{at=\"{at}\"}} {value}\nh_count{{at=\"{at}\"}} {value}")
+                .expect("a string takes all");
+        }
+        writeln!(
+            body,
+            "# TYPE s summary\ns{{quantile=\"0.5\"}} NaN\ns_sum 0.1234567890123456789\ns_count {value}"
+        )
+        .expect("a string takes all");
+        let content_type = Some("text/plain; version=0.0.4; charset=utf-8");
+        let answer = Answer::Body { body: body.as_bytes(), content_type, duration_s: 0.5 };
+        let before = COUNT.get();
+        let (metrics, report) = scraper.scrape_metrics(answer, 1_700_000_000_000, spare);
+        allocations.push(COUNT.get() - before);
+        assert_eq!((report.up, metrics.point_count()), (true, METRICS * 100 + 20 + 1 + 5));
+        spare = match metrics {
+            Metrics::Frame(frame) => frame.into_parts().1,
+            _ => Columns::default(),
+        };
+    }
+    assert_eq!(scraper.frames(), 5);
+    assert!(allocations[0] > METRICS * 100, "else this test counts nothing");
+    assert_eq!(allocations[2..], [0; 5], "{allocations:?}");
 }

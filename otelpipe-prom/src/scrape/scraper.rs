@@ -1,6 +1,6 @@
 //! One target, scrape after scrape.
 
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -76,6 +76,8 @@ pub struct TargetScraper {
     scrape: u32,
     /// The format that all cached texts were parsed in; `None` when they are mixed.
     format: Option<Format>,
+    /// The content type that `format` was chosen for.
+    content_type: String,
     /// Entries of cache and metadata after the last success.
     len_at_success: usize,
     /// Samples and metadata lines of the current body.
@@ -127,6 +129,7 @@ impl TargetScraper {
             reports: Vec::new(),
             scrape: 1,
             format: None,
+            content_type: String::new(),
             len_at_success: 0,
             lines: 0,
             version: 0,
@@ -291,8 +294,11 @@ impl TargetScraper {
             return None;
         }
         rules.limits().check_body(body.len()).ok()?;
-        let format = Format::choose(content_type.unwrap_or_default(), Some(rules.fallback)).ok()?;
-        if self.format != Some(format) {
+        let format = self.format?;
+        let content_type = content_type.unwrap_or_default();
+        if content_type != self.content_type
+            && Format::choose(content_type, Some(rules.fallback)) != Ok(format)
+        {
             return None;
         }
         let entries = Entries::new(body, ParseOptions { format, ..ParseOptions::default() });
@@ -450,6 +456,9 @@ impl TargetScraper {
         }
         // What is cached after a good scrape was in this body.
         self.format = Some(format);
+        if self.content_type != content_type {
+            self.content_type = content_type.into();
+        }
         Ok(())
     }
 
