@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use hashbrown::HashSet;
 
 use super::MAX_DEPTH;
-use crate::attributes::{Attribute, Attributes};
+use crate::attributes::Attribute;
 use crate::batch::{MetricBatch, ResourceMetrics, ScopeMetrics};
 use crate::metric::{ExponentialHistogram, Histogram, Metric, MetricData, Sum, Temporality};
 use crate::point::{
@@ -67,15 +67,11 @@ impl OtlpProtoError {
 /// or values are nested deeper than 64 levels.
 pub fn read(body: &[u8]) -> Result<MetricBatch, OtlpProtoError> {
     let mut reader = Reader { texts: HashSet::new() };
-    let mut batch = MetricBatch::default();
-    each_field("MetricsData", body, |field, value| {
-        if field == 1 {
-            batch.resources.push(reader.resource_metrics(value.bytes()?)?);
-        }
-        Ok(())
-    })?;
-    Ok(batch)
+    let resources = list("MetricsData", body, |bytes| reader.resource_metrics(bytes))?;
+    Ok(MetricBatch { resources })
 }
+
+type Read<T> = Result<T, OtlpProtoError>;
 
 /// A fault on its way to the message in which it happened.
 enum Fault {
@@ -112,12 +108,22 @@ fn each_field<'a>(
     Ok(())
 }
 
+/// A message that is nothing but a list: field 1, repeated.
+fn list<T>(message: &'static str, bytes: &[u8], mut item: impl FnMut(&[u8]) -> Read<T>) -> Read<Vec<T>> {
+    let mut list = Vec::new();
+    each_field(message, bytes, |field, value| {
+        if field == 1 {
+            list.push(item(value.bytes()?)?);
+        }
+        Ok(())
+    })?;
+    Ok(list)
+}
+
 /// Knows the texts of attributes read so far.
 struct Reader {
     texts: HashSet<SharedStr>,
 }
-
-type Read<T> = Result<T, OtlpProtoError>;
 
 impl Reader {
     fn resource_metrics(&mut self, bytes: &[u8]) -> Read<ResourceMetrics> {
@@ -125,12 +131,7 @@ impl Reader {
         let mut attributes = Vec::new();
         each_field("ResourceMetrics", bytes, |field, value| {
             match field {
-                1 => each_field("Resource", value.bytes()?, |field, value| {
-                    if field == 1 {
-                        attributes.push(self.key_value(value.bytes()?, 0)?);
-                    }
-                    Ok(())
-                })?,
+                1 => attributes.extend(list("Resource", value.bytes()?, |bytes| self.key_value(bytes, 0))?),
                 2 => resource.scopes.push(self.scope_metrics(value.bytes()?)?),
                 3 => resource.resource.schema_url = text(value)?,
                 _ => {}
@@ -173,11 +174,17 @@ impl Reader {
                 1 => metric.name = text(value)?,
                 2 => metric.description = text(value)?,
                 3 => metric.unit = text(value)?,
-                5 => metric.data = self.gauge(value.bytes()?)?,
+                5 => {
+                    let points = list("Gauge", value.bytes()?, |bytes| self.number_point(bytes))?;
+                    metric.data = MetricData::Gauge(points);
+                }
                 7 => metric.data = self.sum(value.bytes()?)?,
                 9 => metric.data = self.histogram(value.bytes()?)?,
                 10 => metric.data = self.exponential_histogram(value.bytes()?)?,
-                11 => metric.data = self.summary(value.bytes()?)?,
+                11 => {
+                    let points = list("Summary", value.bytes()?, |bytes| self.summary_point(bytes))?;
+                    metric.data = MetricData::Summary(points);
+                }
                 12 => metadata.push(self.key_value(value.bytes()?, 0)?),
                 _ => {}
             }
@@ -185,17 +192,6 @@ impl Reader {
         })?;
         metric.metadata = metadata.into_iter().collect();
         Ok(metric)
-    }
-
-    fn gauge(&mut self, bytes: &[u8]) -> Read<MetricData> {
-        let mut points = Vec::new();
-        each_field("Gauge", bytes, |field, value| {
-            if field == 1 {
-                points.push(self.number_point(value.bytes()?)?);
-            }
-            Ok(())
-        })?;
-        Ok(MetricData::Gauge(points))
     }
 
     fn sum(&mut self, bytes: &[u8]) -> Read<MetricData> {
@@ -236,17 +232,6 @@ impl Reader {
             Ok(())
         })?;
         Ok(MetricData::ExponentialHistogram(histogram))
-    }
-
-    fn summary(&mut self, bytes: &[u8]) -> Read<MetricData> {
-        let mut points = Vec::new();
-        each_field("Summary", bytes, |field, value| {
-            if field == 1 {
-                points.push(self.summary_point(value.bytes()?)?);
-            }
-            Ok(())
-        })?;
-        Ok(MetricData::Summary(points))
     }
 
     fn number_point(&mut self, bytes: &[u8]) -> Read<NumberPoint> {
@@ -383,36 +368,21 @@ impl Reader {
                 2 => any = AttributeValue::Bool(value.varint()? != 0),
                 3 => any = AttributeValue::Int(value.int64()?),
                 4 => any = AttributeValue::Double(value.double()?),
-                5 => any = AttributeValue::Array(self.array(value.bytes()?, depth + 1)?.into()),
-                6 => any = AttributeValue::Map(self.map(value.bytes()?, depth + 1)?),
+                5 => {
+                    let items = list("ArrayValue", value.bytes()?, |bytes| self.any_value(bytes, depth + 1))?;
+                    any = AttributeValue::Array(items.into());
+                }
+                6 => {
+                    let pairs =
+                        list("KeyValueList", value.bytes()?, |bytes| self.key_value(bytes, depth + 1))?;
+                    any = AttributeValue::Map(pairs.into_iter().collect());
+                }
                 7 => any = AttributeValue::Bytes(value.bytes()?.into()),
                 _ => {}
             }
             Ok(())
         })?;
         Ok(any)
-    }
-
-    fn array(&mut self, bytes: &[u8], depth: usize) -> Read<Vec<AttributeValue>> {
-        let mut list = Vec::new();
-        each_field("ArrayValue", bytes, |field, value| {
-            if field == 1 {
-                list.push(self.any_value(value.bytes()?, depth)?);
-            }
-            Ok(())
-        })?;
-        Ok(list)
-    }
-
-    fn map(&mut self, bytes: &[u8], depth: usize) -> Read<Attributes> {
-        let mut list = Vec::new();
-        each_field("KeyValueList", bytes, |field, value| {
-            if field == 1 {
-                list.push(self.key_value(value.bytes()?, depth)?);
-            }
-            Ok(())
-        })?;
-        Ok(list.into_iter().collect())
     }
 
     /// The text, in one allocation with those of the same letters read before.
