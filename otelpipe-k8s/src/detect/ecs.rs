@@ -2,70 +2,19 @@
 
 use alloc::borrow::ToOwned;
 use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use otelpipe_core::attributes::Attributes;
 use otelpipe_core::value::AttributeValue;
 
-/// What the task metadata endpoint answers at `/task`. Missing members are empty.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, rename_all = "PascalCase"))]
-pub struct TaskMetadata {
-    /// Name or ARN of the cluster.
-    pub cluster: String,
-    /// ARN of the task.
-    #[cfg_attr(feature = "serde", serde(rename = "TaskARN"))]
-    pub task_arn: String,
-    /// Family of its definition.
-    pub family: String,
-    /// Revision of its definition.
-    pub revision: String,
-    /// Where it runs, if known.
-    pub availability_zone: String,
-    /// `EC2` or `FARGATE`; only version 4 says it.
-    pub launch_type: String,
-    /// Its containers.
-    pub containers: Vec<ContainerMetadata>,
-}
-
-/// A container of a task, or what the endpoint itself answers about the one that asks.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default, rename_all = "PascalCase"))]
-pub struct ContainerMetadata {
-    /// Its id.
-    pub docker_id: String,
-    /// `NORMAL` unless ECS itself put it there.
-    #[cfg_attr(feature = "serde", serde(rename = "Type"))]
-    pub container_type: String,
-    /// `RUNNING`, `STOPPED`, …
-    pub known_status: String,
-    /// `awslogs`, `fluentd`, …; only version 4 says it.
-    pub log_driver: String,
-    /// Where `awslogs` writes.
-    pub log_options: LogOptions,
-}
-
-/// Options of the log driver `awslogs`.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Deserialize), serde(default))]
-pub struct LogOptions {
-    /// Log group.
-    #[cfg_attr(feature = "serde", serde(rename = "awslogs-group"))]
-    pub group: String,
-    /// Region of the log group.
-    #[cfg_attr(feature = "serde", serde(rename = "awslogs-region"))]
-    pub region: String,
-    /// Log stream.
-    #[cfg_attr(feature = "serde", serde(rename = "awslogs-stream"))]
-    pub stream: String,
-}
+use crate::ecs::metadata::{LogOptions, TaskMetadata};
 
 /// The attributes of a task. `own_docker_id` is the container that asks: its own logs do
-/// not count.
+/// not count. Version 3 of the endpoint says neither launch type nor log drivers.
 ///
 /// ```
-/// use otelpipe_k8s::detect::ecs::{TaskMetadata, attributes};
+/// use otelpipe_k8s::detect::ecs::attributes;
+/// use otelpipe_k8s::ecs::metadata::TaskMetadata;
 ///
 /// let task = TaskMetadata {
 ///     cluster: "demo".into(),
@@ -185,6 +134,14 @@ mod tests {
         .into_iter()
         .collect();
         assert_eq!(attributes(&task(), "me"), expected);
+    }
+
+    #[test]
+    fn null_stands_for_what_is_not_known_as_in_go() {
+        let text = r#"{"Cluster": null, "TaskARN": "arn:aws:ecs:r:1:task/c/t", "Containers": [null], "Limits": null}"#;
+        let task: TaskMetadata = serde_json::from_str(text).expect("valid JSON");
+        let found = attributes(&task, "");
+        assert_eq!((found.get_str("aws.ecs.task.id"), found.get("aws.ecs.cluster.arn")), (Some("t"), None));
     }
 
     #[test]

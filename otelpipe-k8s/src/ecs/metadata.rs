@@ -1,4 +1,5 @@
-//! What the task metadata endpoint (version 4) answers at `/task`.
+//! What the task metadata endpoint (version 4) answers at `/task`, and at its root about the
+//! container that asks.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -47,6 +48,8 @@ records! {
         image: String = "Image",
         /// The image's digest.
         image_id: String = "ImageID",
+        /// `NORMAL` unless ECS itself put it there.
+        container_type: String = "Type",
         /// `RUNNING` and so on.
         known_status: String = "KnownStatus",
         /// What it may use: CPU in 1/1024 vCPU, memory in MiB.
@@ -59,6 +62,19 @@ records! {
         finished_at: String = "FinishedAt",
         /// With what it ended.
         exit_code: Option<i64> = "ExitCode",
+        /// `awslogs`, `fluentd` and so on.
+        log_driver: String = "LogDriver",
+        /// Where `awslogs` writes.
+        log_options: LogOptions = "LogOptions",
+    }
+    /// Options of the log driver `awslogs`.
+    LogOptions {
+        /// Log group.
+        group: String = "awslogs-group",
+        /// Region of the log group.
+        region: String = "awslogs-region",
+        /// Log stream.
+        stream: String = "awslogs-stream",
     }
     /// Limits of a task or container; `None` where there is none.
     Limits {

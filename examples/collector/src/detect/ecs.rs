@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Request;
 use otelpipe_core::attributes::Attributes;
-use otelpipe_k8s::detect::ecs::{ContainerMetadata, TaskMetadata, attributes};
+use otelpipe_k8s::detect::ecs::attributes;
+use otelpipe_k8s::ecs::metadata::{ContainerMetadata, TaskMetadata};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
