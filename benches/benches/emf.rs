@@ -11,58 +11,22 @@ use otelpipe_core::batch::MetricBatch;
 use otelpipe_core::metric::{MetricData, MetricKind};
 use otelpipe_core::otlp_json;
 use otelpipe_core::time::ms_from_ns;
-use otelpipe_emf::config::{EmfConfig, MetricDeclarationConfig, ResourceToTelemetryConfig};
 use otelpipe_emf::encoder::EmfEncoder;
 use otelpipe_emf::log_batch::{LogBatcher, LogLimits};
 use otelpipe_emf::options::EmfOptions;
 use otelpipe_emf::put_log_events::{LogsCall, NewLogGroup, write_body};
 use serde_json::{Value, json};
 
+#[path = "../../otelpipe-emf/tests/eks_stages/mod.rs"]
+mod eks_stages;
+
+use eks_stages::{DIMENSIONS, SELECTORS};
+
 const BATCHES: &str = "../../otelpipe-emf/tests/data/eks-stages/batches.jsonl";
 const NOW_MS: i64 = 1_795_257_420_000;
 
-const DIMENSIONS: [&[&str]; 4] = [
-    &["ClusterName", "LaunchType"],
-    &["ClusterName", "LaunchType", "Namespace"],
-    &["ClusterName", "Namespace", "PodName"],
-    &["ClusterName", "LaunchType", "Namespace", "PodName"],
-];
-
-const SELECTORS: [&str; 11] = [
-    "pod_cpu_utilization_over_pod_limit",
-    "pod_cpu_usage_total",
-    "pod_cpu_limit",
-    "pod_memory_utilization_over_pod_limit",
-    "container_memory_utilization_over_pod_limit",
-    "pod_memory_working_set",
-    "container_memory_working_set",
-    "pod_memory_limit",
-    "container_memory_limit",
-    "pod_network_rx_bytes",
-    "pod_network_tx_bytes",
-];
-
-fn config() -> EmfConfig {
-    let texts = |list: &[&str]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
-    EmfConfig {
-        log_group_name: "/aws/containerinsights/{ClusterName}/performance".into(),
-        log_stream_name: "{PodName}".into(),
-        namespace: "ContainerInsights".into(),
-        resource_to_telemetry_conversion: ResourceToTelemetryConfig { enabled: true, ..Default::default() },
-        eks_fargate_container_insights_enabled: true,
-        parse_json_encoded_attr_values: texts(&["kubernetes"]),
-        dimension_rollup_option: "NoDimensionRollup".into(),
-        metric_declarations: vec![MetricDeclarationConfig {
-            dimensions: DIMENSIONS.iter().map(|names| texts(names)).collect(),
-            metric_name_selectors: texts(&SELECTORS),
-            ..Default::default()
-        }],
-        ..EmfConfig::default()
-    }
-}
-
 fn encoder() -> EmfEncoder {
-    EmfEncoder::compile(&config(), EmfOptions::default()).expect("the configuration is valid").0
+    EmfEncoder::compile(&eks_stages::config(), EmfOptions::default()).expect("the configuration is valid").0
 }
 
 /// The obvious way: a map of labels per point, a map of groups, a JSON tree per group.

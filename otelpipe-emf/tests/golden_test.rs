@@ -1,13 +1,14 @@
 //! Documents of a recorded run of the ADOT Collector v0.49 (see `data/README.md`).
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod eks_stages;
+
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
 
 use otelpipe_core::frame::{Frame, Metrics};
 use otelpipe_core::otlp_json;
-use otelpipe_emf::config::{EmfConfig, MetricDeclarationConfig, ResourceToTelemetryConfig};
 use otelpipe_emf::encoder::EmfEncoder;
 use otelpipe_emf::log_event::LogEvent;
 use otelpipe_emf::options::EmfOptions;
@@ -26,43 +27,6 @@ fn data(name: &str) -> String {
         text = String::from_utf8(bytes).unwrap();
     }
     text
-}
-
-/// The exporter's part of the run's configuration.
-fn config() -> EmfConfig {
-    let texts = |list: &[&str]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
-    EmfConfig {
-        log_group_name: "/aws/containerinsights/{ClusterName}/performance".into(),
-        log_stream_name: "{PodName}".into(),
-        namespace: "ContainerInsights".into(),
-        resource_to_telemetry_conversion: ResourceToTelemetryConfig { enabled: true, ..Default::default() },
-        eks_fargate_container_insights_enabled: true,
-        parse_json_encoded_attr_values: texts(&["kubernetes"]),
-        dimension_rollup_option: "NoDimensionRollup".into(),
-        metric_declarations: vec![MetricDeclarationConfig {
-            dimensions: vec![
-                texts(&["ClusterName", "LaunchType"]),
-                texts(&["ClusterName", "Namespace", "LaunchType"]),
-                texts(&["ClusterName", "Namespace", "PodName"]),
-                texts(&["ClusterName", "Namespace", "PodName", "LaunchType"]),
-            ],
-            metric_name_selectors: texts(&[
-                "pod_cpu_utilization_over_pod_limit",
-                "pod_cpu_usage_total",
-                "pod_cpu_limit",
-                "pod_memory_utilization_over_pod_limit",
-                "container_memory_utilization_over_pod_limit",
-                "pod_memory_working_set",
-                "container_memory_working_set",
-                "pod_memory_limit",
-                "container_memory_limit",
-                "pod_network_rx_bytes",
-                "pod_network_tx_bytes",
-            ]),
-            ..Default::default()
-        }],
-        ..EmfConfig::default()
-    }
 }
 
 /// Sorts the lists whose order upstream leaves to chance.
@@ -101,7 +65,7 @@ enum Path {
 }
 
 fn encoded(options: EmfOptions, path: Path) -> Events {
-    let (mut encoder, warnings) = EmfEncoder::compile(&config(), options).unwrap();
+    let (mut encoder, warnings) = EmfEncoder::compile(&eks_stages::config(), options).unwrap();
     assert_eq!(warnings, []);
     let mut events = Events::new();
     let mut shapes = BTreeMap::new();
