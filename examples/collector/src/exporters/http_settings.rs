@@ -187,7 +187,6 @@ impl HttpSettings {
     fn options(&self, max_idle: usize, cx: &BuildContext) -> Result<HttpOptions, HttpError> {
         let proxy =
             if self.proxy_url.is_empty() { Proxy::from_env(&cx.env) } else { Proxy::url(&self.proxy_url)? };
-        let version = |text: &str| (!text.is_empty()).then(|| TlsVersion::parse(text)).transpose();
         let pem = |pem: &Option<Secret>| pem.as_ref().map(|pem| pem.expose().to_owned());
         let file = |file: &Option<PathBuf>| file.clone().filter(|file| !file.as_os_str().is_empty());
         let tls = TlsOptions {
@@ -200,8 +199,8 @@ impl HttpSettings {
             key_pem: pem(&self.tls.key_pem),
             server_name: Some(self.tls.server_name_override.clone()).filter(|name| !name.is_empty()),
             insecure_skip_verify: self.tls.insecure_skip_verify,
-            min_version: version(&self.tls.min_version)?,
-            max_version: version(&self.tls.max_version)?,
+            min_version: TlsVersion::setting(&self.tls.min_version)?,
+            max_version: TlsVersion::setting(&self.tls.max_version)?,
         };
         let mut options = HttpOptions { tls, proxy, max_idle_per_host: max_idle, ..HttpOptions::default() };
         if let Some(timeout) = self.idle_conn_timeout {

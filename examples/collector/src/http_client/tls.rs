@@ -37,6 +37,15 @@ impl TlsVersion {
             _ => Err(HttpError::Tls(format!("unknown version {text:?}, use 1.2 or 1.3"))),
         }
     }
+
+    /// The same of a setting, where an empty text sets nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`TlsVersion::parse`].
+    pub fn setting(text: &str) -> Result<Option<Self>, HttpError> {
+        if text.is_empty() { Ok(None) } else { Self::parse(text).map(Some) }
+    }
 }
 
 /// Whom to trust and who we are.

@@ -6,13 +6,14 @@
 pub(crate) mod body;
 pub(crate) mod tls;
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use hyper::body::{Body, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -21,6 +22,24 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+
+use crate::config::Secret;
+
+/// The custom headers of every answer.
+///
+/// # Errors
+///
+/// The name of the first that HTTP cannot carry.
+pub(crate) fn response_headers(headers: &BTreeMap<String, Secret>) -> Result<HeaderMap, &str> {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        match (HeaderName::try_from(name), HeaderValue::try_from(value.expose())) {
+            (Ok(name), Ok(value)) => drop(map.append(name, value)),
+            _ => return Err(name),
+        }
+    }
+    Ok(map)
+}
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 

@@ -44,8 +44,8 @@ pub(crate) struct TlsServerSettings {
 impl TlsServerSettings {
     /// Reads the files.
     pub(crate) fn config(&self, protocol: Protocol) -> Result<Arc<ServerConfig>, HttpError> {
-        let version = |text: &str| (!text.is_empty()).then(|| TlsVersion::parse(text)).transpose();
-        let versions = tls_parts::versions(version(&self.min_version)?, version(&self.max_version)?)?;
+        let (min, max) = (TlsVersion::setting(&self.min_version)?, TlsVersion::setting(&self.max_version)?);
+        let versions = tls_parts::versions(min, max)?;
         let pem = |pem: &Option<Secret>| pem.as_ref().map(|pem| pem.expose().to_owned());
         let identity =
             tls_parts::identity(&self.cert_file, &pem(&self.cert_pem), &self.key_file, &pem(&self.key_pem))?;

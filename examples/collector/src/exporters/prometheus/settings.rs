@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderMap;
 use otelpipe_prom::normalize::{MetricNamer, TranslationStrategy};
 use otelpipe_prom::remote_write::{
     Message, RemoteWriteConfig, RemoteWriteOptions, ResourceToTelemetryConfig, Translator,
@@ -15,7 +15,7 @@ use super::store::Store;
 use crate::component::BuildContext;
 use crate::config::{ComponentId, GoDuration, Leniency, NoEffect, Node, Problems, Secret, decode};
 use crate::server::tls::TlsServerSettings;
-use crate::server::{Protocol, ServerOptions};
+use crate::server::{Protocol, ServerOptions, response_headers};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -98,15 +98,10 @@ impl Settings {
             refuse("tls", failure.to_string(), None);
             None
         });
-        let mut headers = HeaderMap::new();
-        for (name, value) in &keys.response_headers {
-            match (HeaderName::try_from(name), HeaderValue::try_from(value.expose())) {
-                (Ok(name), Ok(value)) => drop(headers.append(name, value)),
-                _ => {
-                    refuse("response_headers", format!("{name:?} is not a header that HTTP can carry"), None)
-                }
-            }
-        }
+        let headers = response_headers(&keys.response_headers).unwrap_or_else(|name| {
+            refuse(&format!("response_headers::{name}"), "not a header that HTTP can carry".into(), None);
+            HeaderMap::new()
+        });
         let strategy = match keys.translation_strategy.as_str() {
             "" if keys.add_metric_suffixes == Some(false) => {
                 TranslationStrategy::UnderscoreEscapingWithoutSuffixes

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderMap;
 use rustls::ServerConfig;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::component::BuildContext;
 use crate::config::{ComponentId, GoDuration, Leniency, NoEffect, Node, Problems, Secret, decode};
-use crate::server::Protocol;
 use crate::server::tls::TlsServerSettings;
+use crate::server::{Protocol, response_headers};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -230,15 +230,10 @@ impl HttpKeys {
         if let Some(name) = self.compression_algorithms.iter().flatten().find(is_unknown) {
             at.refuse("compression_algorithms", format!("unsupported compression type: {name}"), None);
         }
-        let mut headers = HeaderMap::new();
-        for (name, value) in &self.response_headers {
-            match (HeaderName::try_from(name), HeaderValue::try_from(value.expose())) {
-                (Ok(name), Ok(value)) => drop(headers.append(name, value)),
-                _ => {
-                    at.refuse(&format!("response_headers::{name}"), "not a header that HTTP can carry", None)
-                }
-            }
-        }
+        let headers = response_headers(&self.response_headers).unwrap_or_else(|name| {
+            at.refuse(&format!("response_headers::{name}"), "not a header that HTTP can carry", None);
+            HeaderMap::new()
+        });
         // A path without a slash in front gets one, as upstream.
         let metrics_path = self.metrics_url_path.unwrap_or_default();
         let metrics_path = metrics_path.trim_start_matches('/');
