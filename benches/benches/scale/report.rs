@@ -87,7 +87,7 @@ impl Report {
     pub(crate) fn markdown(&self) -> String {
         format!(
             "# Scale\n\nMeasured {} at `{}`; repeat with `benches/run scale`. As JSON: [scale.json](scale.json).\n\n\
-             **Work.** cAdvisor text of nodes with up to 10,000 series, scraped once a minute, from the body to EMF \
+             **Work.** cAdvisor text of nodes with up to 8,000 series, scraped once a minute, from the body to EMF \
              documents (the EKS document) or compressed write requests, in one thread and without sockets. With \
              churn, three of ten pods are others at every scrape.\n\n\
              **Machine.** {}; load average {} before and {} after.\n\n\
