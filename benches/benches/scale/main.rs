@@ -20,9 +20,9 @@ use otelpipe_benches::cadvisor::{Churn, Page};
 use otelpipe_benches::eks::{Cluster, engine};
 use otelpipe_benches::{file, on_cpu};
 use otelpipe_collector::replay::Engine;
-use otelpipe_core::batch::MetricBatch;
+use otelpipe_core::frame::{Columns, Metrics};
 use otelpipe_core::relabel::RelabelConfig;
-use otelpipe_prom::remote_write::{Encoder, RemoteWriteConfig, RemoteWriteOptions, Translator};
+use otelpipe_prom::remote_write::{Encoder, RemoteWriteConfig, RemoteWriteOptions, Translator, WriteRequest};
 use otelpipe_prom::scrape::{
     Answer, GlobalConfig, ScrapeConfig, ScrapeOptions, ScrapeRules, Target, TargetScraper,
 };
@@ -107,8 +107,8 @@ enum Sink {
     /// The same by the reference engine.
     EmfByReference,
     RemoteWrite,
-    /// Batches are made and thrown away.
-    Batch,
+    /// What a scrape gives is thrown away.
+    Gone,
     /// A rule of the scrape drops every sample.
     Nowhere,
 }
@@ -130,7 +130,7 @@ const WORK: [Work; 9] = [
     Work { name: "EKS document, left-out series only", sink: Sink::Emf, lines: Lines::LeftOut, churn: 0 },
     Work { name: "remote write", sink: Sink::RemoteWrite, lines: Lines::All, churn: 0 },
     Work { name: "remote write, 30 % churn", sink: Sink::RemoteWrite, lines: Lines::All, churn: 30 },
-    Work { name: "scrape alone", sink: Sink::Batch, lines: Lines::All, churn: 0 },
+    Work { name: "scrape alone", sink: Sink::Gone, lines: Lines::All, churn: 0 },
     Work { name: "dropped by a rule of the scrape", sink: Sink::Nowhere, lines: Lines::All, churn: 0 },
 ];
 
@@ -217,8 +217,16 @@ impl Round {
 /// All between the body of a scrape and the bytes that are sent: the one place to change
 /// when the crates are put together in another way.
 enum Pipeline {
-    Emf { engine: Box<Engine>, names: Vec<String> },
-    RemoteWrite { scrapers: Vec<TargetScraper>, encoder: Option<Box<Encoder>> },
+    Emf {
+        engine: Box<Engine>,
+        names: Vec<String>,
+    },
+    /// `spare` is the room of the frame before.
+    RemoteWrite {
+        scrapers: Vec<TargetScraper>,
+        encoder: Option<Box<Encoder>>,
+        spare: Columns,
+    },
 }
 
 impl Pipeline {
@@ -227,7 +235,7 @@ impl Pipeline {
             Sink::Emf => Self::emf(nodes, true),
             Sink::EmfByReference => Self::emf(nodes, false),
             Sink::RemoteWrite => Self::remote_write(nodes, "replace", true),
-            Sink::Batch => Self::remote_write(nodes, "replace", false),
+            Sink::Gone => Self::remote_write(nodes, "replace", false),
             Sink::Nowhere => Self::remote_write(nodes, "drop", false),
         }
     }
@@ -264,7 +272,8 @@ impl Pipeline {
         };
         let translator = Translator::compile(&RemoteWriteConfig::default(), RemoteWriteOptions::default());
         let encoder = Box::new(Encoder::new(translator.expect("good settings").0));
-        Self::RemoteWrite { scrapers: (0..nodes).map(scraper).collect(), encoder: sends.then_some(encoder) }
+        let scrapers = (0..nodes).map(scraper).collect();
+        Self::RemoteWrite { scrapers, encoder: sends.then_some(encoder), spare: Columns::default() }
     }
 
     fn scrape(&mut self, node: usize, body: &[u8], at_ms: i64) {
@@ -273,17 +282,19 @@ impl Pipeline {
                 let report = engine.scrape(&names[node], body, at_ms, &mut Gone);
                 report.expect("nowhere takes all").expect("every node has a target")
             }
-            Self::RemoteWrite { scrapers, encoder } => {
-                let mut batch = MetricBatch::default();
+            Self::RemoteWrite { scrapers, encoder, spare } => {
                 let answer = Answer::Body { body, content_type: Some("text/plain"), duration_s: 0.1 };
-                let report = scrapers[node].scrape(answer, at_ms, &mut batch);
-                match encoder {
-                    Some(encoder) => {
-                        encoder.encode(&batch, |request| {
-                            black_box(request.body);
-                        });
-                    }
-                    None => drop(black_box(batch)),
+                let (metrics, report) = scrapers[node].scrape_metrics(answer, at_ms, core::mem::take(spare));
+                let mut sent = |request: WriteRequest<'_>| {
+                    black_box(request.body);
+                };
+                match (encoder, &metrics) {
+                    (Some(encoder), Metrics::Frame(frame)) => drop(encoder.encode_frame(frame, &mut sent)),
+                    (Some(encoder), Metrics::Batch(batch)) => drop(encoder.encode(batch, &mut sent)),
+                    _ => {}
+                }
+                if let Metrics::Frame(frame) = black_box(metrics) {
+                    *spare = frame.into_parts().1;
                 }
                 report
             }
