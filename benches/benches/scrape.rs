@@ -41,7 +41,7 @@ fn scrape(scraper: &mut TargetScraper, body: &[u8]) -> usize {
 /// Into columns that are used again. Returns how many points there were.
 fn scrape_frame(scraper: &mut TargetScraper, body: &[u8], spare: &mut Columns) -> usize {
     let answer = Answer::Body { body, content_type: Some("text/plain"), duration_s: 0.0 };
-    let (metrics, report) = scraper.scrape_metrics(answer, T0_MS, std::mem::take(spare));
+    let (metrics, report) = scraper.scrape_metrics(answer, T0_MS, core::mem::take(spare));
     assert!(report.up, "{:?}", report.error);
     let points = metrics.point_count();
     if let Metrics::Frame(frame) = black_box(metrics) {
