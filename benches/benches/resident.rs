@@ -153,6 +153,8 @@ impl Work {
         let child = Command::new(binary)
             .arg("--config")
             .arg(&config)
+            // Another collector of this machine may have the usual port.
+            .arg("--set=service.telemetry.metrics.address=127.0.0.1:0")
             .env_clear()
             .envs(eks::ENV)
             .env("SSL_CERT_FILE", &roots)
