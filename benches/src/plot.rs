@@ -16,20 +16,20 @@ pub struct Bar {
 /// Panels of bars, one below the other; every panel has its own scale.
 pub fn bars(title: &str, panels: &[(&str, Vec<Bar>)]) -> String {
     let rows: usize = panels.iter().map(|(_, bars)| bars.len()).sum();
-    let mut svg = Svg::new(title, WIDTH, 50 + 44 * panels.len() + ROW * rows);
+    let mut svg = Svg::new(title, 780, 50 + 44 * panels.len() + ROW * rows);
     let mut y = 60;
     for (name, bars) in panels {
         svg.text(16, y, "bold", "start", name);
         y += 14;
         let longest = bars.iter().map(|bar| bar.value).fold(f64::MIN_POSITIVE, f64::max);
         for (number, bar) in bars.iter().enumerate() {
-            let length = 400.0 * bar.value / longest;
-            svg.text(250, y + 15, "normal", "end", &bar.label);
+            let length = 380.0 * bar.value / longest;
+            svg.text(300, y + 15, "normal", "end", &bar.label);
             let color = COLORS[number % COLORS.len()];
             svg.put(&format!(
-                "<rect x=\"258\" y=\"{y}\" width=\"{length:.1}\" height=\"20\" fill=\"{color}\"/>"
+                "<rect x=\"308\" y=\"{y}\" width=\"{length:.1}\" height=\"20\" fill=\"{color}\"/>"
             ));
-            svg.text_at(264.0 + length, y + 15, &bar.text);
+            svg.text_at(314.0 + length, y + 15, &bar.text);
             y += ROW;
         }
         y += 30;
@@ -59,7 +59,7 @@ pub fn lines(title: &str, x_name: &str, y_name: &str, lines: &[Line]) -> String 
     let x = |value: f64| LEFT + PLOT.0 * (value.log10() - first) / (last - first);
     let y = |value: f64| TOP + PLOT.1 * (1.0 - value / top);
 
-    let mut svg = Svg::new(title, WIDTH, 420);
+    let mut svg = Svg::new(title, 900, 420);
     svg.text(16, 58, "bold", "start", y_name);
     svg.text(340, 398, "bold", "middle", x_name);
     let mut grid = 0.0;
@@ -168,7 +168,6 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;")
 }
 
-const WIDTH: usize = 780;
 const ROW: usize = 26;
 const COLORS: [&str; 5] = ["#0b6e4f", "#1f78b4", "#b2562b", "#7a4fa3", "#888888"];
 
@@ -191,7 +190,7 @@ mod tests {
         let bar = |label: &str, value| Bar { label: label.into(), value, text: format!("{value}") };
         let svg = bars("a < b", &[("CPU", vec![bar("one", 2.0), bar("two", 8.0)])]);
         assert!(svg.contains("a &lt; b"));
-        assert!(svg.contains("width=\"100.0\"") && svg.contains("width=\"400.0\""), "{svg}");
+        assert!(svg.contains("width=\"95.0\"") && svg.contains("width=\"380.0\""), "{svg}");
     }
 
     #[test]
