@@ -55,6 +55,10 @@ const MAX_PIECE: usize = u16::MAX as usize;
 /// Bytes that must agree before a label that was never seen is compared with others.
 const HASHED: usize = 6;
 const TABLE_BITS: u32 = 13;
+/// Bytes of a series that are not labels: header and sample.
+const AROUND: usize = 22;
+/// Distances that take two bytes, with a margin for samples that are longer than thought.
+const NEAR: usize = 60_000;
 
 impl LabelRuns {
     /// Those of encoded blocks. `None` if there is more than 32 bits can count.
@@ -121,10 +125,15 @@ struct Finder<'b> {
     sets: HashMap<u64, Place>,
     /// By hash of some bytes where they stood last.
     table: Vec<Option<Place>>,
-    /// The block's labels: where each begins, its number, and whether it is new.
+    /// The block's labels.
     marks: Vec<Mark>,
+    /// Those of the block before.
+    marks_before: Vec<Mark>,
+    /// About where in a message each block begins.
+    positions: Vec<usize>,
 }
 
+/// Where a label begins, its number, and whether no block before has it.
 #[derive(Clone, Copy, Debug)]
 struct Mark {
     start: usize,
@@ -132,10 +141,23 @@ struct Mark {
     is_new: bool,
 }
 
+/// A piece of an earlier block that stands at a place, and what a copy of it takes.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    place: Place,
+    len: usize,
+    cost: usize,
+}
+
 impl<'b> Finder<'b> {
     fn add(&mut self, block: &'b [u8]) -> Option<()> {
         self.mark(block)?;
         let series = u32::try_from(self.blocks.len()).ok().filter(|series| *series != NONE)?;
+        let position = match (self.positions.last(), self.blocks.last()) {
+            (Some(position), Some(before)) => position + before.len() + AROUND,
+            _ => 0,
+        };
+        self.positions.push(position);
         self.blocks.push(block);
         let set = self.set(block);
         let (mut at, mut own, mut tail) = (0, 0, NONE);
@@ -144,9 +166,10 @@ impl<'b> Finder<'b> {
             while self.marks.get(marks + 1).is_some_and(|next| next.start <= at) {
                 marks += 1;
             }
-            let found = self.longest(block, at, marks, set);
+            let found = self.best(block, at, marks, set);
+            self.remember(block, at, marks, series);
             match found {
-                Some((place, len)) if len >= MIN_COPY => {
+                Some(Piece { place, len, cost }) if len >= MIN_COPY && len > cost + 1 => {
                     self.push_run(&block[own..at], Some((place, len)))?;
                     at += len;
                     own = at;
@@ -154,7 +177,6 @@ impl<'b> Finder<'b> {
                     tail = if usize::from(place.offset) + len == source { place.series } else { NONE };
                 }
                 _ => {
-                    self.remember(block, at, marks, series);
                     at += 1;
                     tail = NONE;
                 }
@@ -175,7 +197,16 @@ impl<'b> Finder<'b> {
 
     /// Takes the block apart into its labels.
     fn mark(&mut self, block: &[u8]) -> Option<()> {
-        let Self { runs: LabelRuns { labels, arena, label_ends, .. }, hasher, index, last, marks, .. } = self;
+        let Self {
+            runs: LabelRuns { labels, arena, label_ends, .. },
+            hasher,
+            index,
+            last,
+            marks,
+            marks_before,
+            ..
+        } = self;
+        core::mem::swap(marks, marks_before);
         marks.clear();
         let mut start = 0;
         for field in Fields::new(block) {
@@ -222,29 +253,42 @@ impl<'b> Finder<'b> {
         ))
     }
 
-    /// The longest piece of an earlier block that stands here; the nearest of equal ones.
-    fn longest(
-        &self,
-        block: &[u8],
-        at: usize,
-        mark: usize,
-        set: Option<(usize, u64)>,
-    ) -> Option<(Place, usize)> {
-        let mark = self.marks.get(mark)?;
+    /// The piece of an earlier block that is the best to go on with.
+    fn best(&self, block: &[u8], at: usize, mark_at: usize, set: Option<(usize, u64)>) -> Option<Piece> {
+        let mark = self.marks.get(mark_at)?;
         let inside = u16::try_from(at - mark.start).ok()?;
         let by_label = self.last[mark.id as usize]
             .and_then(|place| Some(Place { offset: place.offset.checked_add(inside)?, ..place }));
         let by_set =
             set.filter(|(start, _)| *start == at).and_then(|(_, hash)| self.sets.get(&hash).copied());
-        let by_bytes = match mark.is_new {
-            true => self.table.get(bucket(block, at)?).copied().flatten(),
-            false => None,
+        let (mut by_bytes, mut by_order) = (None, None);
+        if mark.is_new {
+            by_bytes = bucket(block, at).and_then(|bucket| self.table.get(bucket).copied().flatten());
+            by_order = self.same_label_before(mark_at, at - mark.start);
+        }
+        let found = [by_label, by_set, by_bytes, by_order].into_iter().flatten();
+        found.filter_map(|place| self.piece(block, at, place)).reduce(Piece::better)
+    }
+
+    /// The place in the label that stands in the block before where this one does here.
+    fn same_label_before(&self, mark: usize, inside: usize) -> Option<Place> {
+        let series = self.blocks.len().checked_sub(2)?;
+        let offset = self.marks_before.get(mark)?.start + inside;
+        Some(Place { series: count(series)?, offset: u16::try_from(offset).ok()? })
+    }
+
+    /// What stands at both places; `None` if that is nothing.
+    fn piece(&self, block: &[u8], at: usize, place: Place) -> Option<Piece> {
+        let source = self.blocks[place.series as usize].get(usize::from(place.offset)..)?;
+        let len = common(source, &block[at..]).min(MAX_PIECE);
+        let from = self.positions[place.series as usize] + usize::from(place.offset);
+        let distance = (self.positions.last()? + at).checked_sub(from).filter(|distance| *distance > 0)?;
+        let cost = match len {
+            4..12 if distance < 2048 => 2,
+            _ if distance < NEAR => 3 * len.div_ceil(64),
+            _ => 5 * len.div_ceil(64),
         };
-        let found = [by_label, by_set, by_bytes].into_iter().flatten().map(|place| {
-            let source = &self.blocks[place.series as usize][usize::from(place.offset)..];
-            (place, common(source, &block[at..]).min(MAX_PIECE))
-        });
-        found.max_by_key(|(place, len)| (*len, place.series))
+        (len > 0).then_some(Piece { place, len, cost })
     }
 
     /// Notes the bytes of a label that is new.
@@ -314,6 +358,22 @@ fn common(a: &[u8], b: &[u8]) -> usize {
     }
     let rest = a.iter().zip(b).skip(len);
     len + rest.take_while(|(a, b)| a == b).count()
+}
+
+impl Piece {
+    /// The one of two that makes the block shorter, as far as can be seen from here: what the
+    /// shorter one leaves is taken to be near.
+    fn better(self, other: Self) -> Self {
+        let (long, short) = match self.len > other.len {
+            true => (self, other),
+            false => (other, self),
+        };
+        if long.len == short.len {
+            return if long.place.series >= short.place.series { long } else { short };
+        }
+        let rest = (long.len - short.len) * 3 / 64 + 3;
+        if long.cost <= short.cost + rest { long } else { short }
+    }
 }
 
 fn count(len: usize) -> Option<u32> {
