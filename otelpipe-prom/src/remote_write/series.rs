@@ -244,7 +244,7 @@ pub(super) struct Sample {
 }
 
 /// `Label` of protocol 1.0 as field 1 of a series or an exemplar.
-fn put_label_v1(name: &str, value: &str, block: &mut Vec<u8>) {
+pub(super) fn put_label_v1(name: &str, value: &str, block: &mut Vec<u8>) {
     let field_len = |text: &str| match text.len() {
         0 => 0,
         len => 1 + wire::varint_len(len as u64) + len,

@@ -253,12 +253,8 @@ impl Translation<'_> {
         lower: Option<f64>,
         upper: Option<f64>,
     ) {
-        for exemplar in &point.exemplars {
-            let value = exemplar.value.as_f64();
-            let was_taken = lower.is_some_and(|lower| value <= lower);
-            if !was_taken && upper.is_none_or(|upper| value <= upper) {
-                self.add_exemplar(series, exemplar);
-            }
+        for exemplar in point.exemplars.iter().filter(|exemplar| is_in_bucket(exemplar, lower, upper)) {
+            self.add_exemplar(series, exemplar);
         }
     }
 
@@ -307,33 +303,8 @@ impl Translation<'_> {
     fn add_exemplar(&mut self, series: u32, exemplar: &Exemplar) {
         let Blocks { exemplar: block, text, .. } = &mut *self.blocks;
         block.clear();
-        text.clear();
-        let ids = [("trace_id", &exemplar.trace_id[..]), ("span_id", &exemplar.span_id[..])];
-        let mut labels: Vec<(&str, core::ops::Range<usize>)> = Vec::new();
-        for (name, id) in ids.into_iter().filter(|(_, id)| id.iter().any(|byte| *byte != 0)) {
-            let start = text.len();
-            for byte in id {
-                let _ = write!(text, "{byte:02x}"); // a String takes everything
-            }
-            labels.push((name, start..text.len()));
-        }
-        let id_count = labels.len();
-        for (name, value) in &exemplar.filtered_attributes {
-            let start = text.len();
-            value.write_text(text);
-            labels.push((name, start..text.len()));
-        }
-        let value_of = |range: &core::ops::Range<usize>| text.get(range.clone()).unwrap_or_default();
-        let runes = labels.iter().map(|(name, value)| name.chars().count() + value_of(value).chars().count());
-        if runes.sum::<usize>() > MAX_EXEMPLAR_RUNES {
-            labels.truncate(id_count);
-        }
-        if self.table.message() == Message::V2 {
-            labels.sort_by_key(|(name, _)| *name);
-        }
-        for (name, value) in &labels {
-            self.table.put_label(name, value_of(value), block);
-        }
+        let is_sorted = self.table.message() == Message::V2;
+        exemplar_labels(exemplar, is_sorted, text, |name, value| self.table.put_label(name, value, block));
         self.table.add_exemplar(series, block, exemplar.value.as_f64(), ms_from_ns(exemplar.time_ns));
     }
 
@@ -386,6 +357,51 @@ impl Translation<'_> {
         wire::put_text(4, &metric.description, &mut entry);
         wire::put_text(5, &unit_words(&metric.unit), &mut entry);
         self.metadata.push(entry);
+    }
+}
+
+/// Whether a bucket is the first that takes an exemplar: it is above all bounds before (the
+/// greatest is `lower`), and not above the bucket's own.
+pub(super) fn is_in_bucket(exemplar: &Exemplar, lower: Option<f64>, upper: Option<f64>) -> bool {
+    let value = exemplar.value.as_f64();
+    let was_taken = lower.is_some_and(|lower| value <= lower);
+    !was_taken && upper.is_none_or(|upper| value <= upper)
+}
+
+/// Hands the labels of an exemplar to `put`: its ids, and its attributes if all that is short
+/// enough. `text` is room for them.
+pub(super) fn exemplar_labels(
+    exemplar: &Exemplar,
+    is_sorted: bool,
+    text: &mut String,
+    mut put: impl FnMut(&str, &str),
+) {
+    text.clear();
+    let ids = [("trace_id", &exemplar.trace_id[..]), ("span_id", &exemplar.span_id[..])];
+    let mut labels: Vec<(&str, core::ops::Range<usize>)> = Vec::new();
+    for (name, id) in ids.into_iter().filter(|(_, id)| id.iter().any(|byte| *byte != 0)) {
+        let start = text.len();
+        for byte in id {
+            let _ = write!(text, "{byte:02x}"); // a String takes everything
+        }
+        labels.push((name, start..text.len()));
+    }
+    let id_count = labels.len();
+    for (name, value) in &exemplar.filtered_attributes {
+        let start = text.len();
+        value.write_text(text);
+        labels.push((name, start..text.len()));
+    }
+    let value_of = |range: &core::ops::Range<usize>| text.get(range.clone()).unwrap_or_default();
+    let runes = labels.iter().map(|(name, value)| name.chars().count() + value_of(value).chars().count());
+    if runes.sum::<usize>() > MAX_EXEMPLAR_RUNES {
+        labels.truncate(id_count);
+    }
+    if is_sorted {
+        labels.sort_by_key(|(name, _)| *name);
+    }
+    for (name, value) in &labels {
+        put(name, value_of(value));
     }
 }
 

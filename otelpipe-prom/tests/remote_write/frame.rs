@@ -130,7 +130,7 @@ struct Mood {
 }
 
 fn mood() -> impl Strategy<Value = Mood> {
-    (prop_oneof![2 => Just(true), 1 => Just(false)], prop_oneof![9 => Just(false), 1 => Just(true)])
+    (prop_oneof![2 => Just(true), 1 => Just(false)], prop_oneof![3 => Just(false), 1 => Just(true)])
         .prop_flat_map(|(one_time, exemplars)| {
             prop_oneof![9 => Just(false), 1 => Just(true)].prop_map(move |unlike| Mood {
                 one_time,
@@ -306,4 +306,49 @@ fn long_frames_are_split_as_their_batches_are() {
             }
         }
     }
+}
+
+/// Encodes three frames of these points, the last one with exemplars.
+#[track_caller]
+fn check_exemplars(message: Message, counts: FrameCounts) {
+    let mut frame = gauges(1, 4);
+    let point = HistogramPoint { time_ns: 5_000_000, ..HistogramPoint::default() };
+    let data = Histogram { points: vec![point], temporality: Temporality::Cumulative };
+    let mut batch = frame.to_batch();
+    batch.scope_mut().metrics.push(Metric::new("h", MetricData::Histogram(data)));
+    batch.scope_mut().metrics.push(Metric::new(
+        "c",
+        MetricData::Sum(Sum {
+            points: vec![NumberPoint::new(1.0, 5_000_000)],
+            temporality: Temporality::Cumulative,
+            is_monotonic: true,
+        }),
+    ));
+    frame = Frame::of(batch);
+    let config = RemoteWriteConfig { protobuf_message: message.proto().into(), ..Default::default() };
+    let (mut used, mut reference) =
+        (encoder(&config, Default::default()), encoder(&config, Default::default()));
+    for (seed, exemplars) in [(1, false), (2, false), (3, true)] {
+        fill(frame.columns_mut(), seed, Mood { one_time: true, exemplars, unlike: false });
+        let exemplar = Exemplar { value: 0.75.into(), trace_id: [7; 16], ..Exemplar::default() };
+        if let (true, (_, OtherPoint::Histogram(point))) = (exemplars, &mut frame.columns_mut().others[0]) {
+            point.exemplars = vec![exemplar.clone(); 2];
+            frame.columns_mut().exemplars = vec![(5, vec![exemplar])];
+        }
+        let (requests, report) = encode_frame(&mut used, &frame);
+        let (wanted, wanted_report) = encode(&mut reference, &frame.to_batch());
+        assert_eq!((&report, &requests[0].raw), (&wanted_report, &wanted[0].raw), "{seed}");
+        assert_eq!(report.exemplars, if exemplars { 3 } else { 0 }, "{seed}");
+    }
+    assert_eq!(used.frame_counts(), counts);
+}
+
+#[test]
+fn exemplars_of_protocol_1_need_no_batch() {
+    check_exemplars(Message::V1, FrameCounts { known: 2, as_batch: 1, translated: 1 });
+}
+
+#[test]
+fn exemplars_of_protocol_2_have_symbols_of_their_own() {
+    check_exemplars(Message::V2, FrameCounts { known: 1, as_batch: 2, translated: 1 });
 }

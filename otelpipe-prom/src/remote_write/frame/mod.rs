@@ -20,8 +20,7 @@ use hashbrown::HashMap;
 use otelpipe_core::frame::{Columns, Frame, OtherPoint, Shape};
 
 use self::plan::{Plan, Wire};
-use self::readings::{Readings, SourceKind};
-use super::Message;
+use self::readings::Readings;
 use super::config::Translator;
 use super::encoder::RequestSink;
 use super::report::TranslationReport;
@@ -143,8 +142,7 @@ impl Frames {
             known.state = State::Met;
             return false;
         }
-        let has_times = plan.infos.iter().all(|slots| readings.push_info(columns, slots));
-        if !has_times || has_exemplars(plan, columns, translator.message()) {
+        if !plan.infos.iter().all(|slots| readings.push_info(columns, slots)) {
             return false;
         }
         match &plan.wire {
@@ -156,7 +154,8 @@ impl Frames {
                 }
             }
             Wire::V2(blocks) => {
-                if !v2::fits(blocks, readings, translator.max_batch_bytes) {
+                let fits = v2::fits(blocks, readings, translator.max_batch_bytes);
+                if !fits || has_exemplars(columns, translator) {
                     return false;
                 }
                 *sink.report_mut() = plan.report.clone();
@@ -167,19 +166,14 @@ impl Frames {
     }
 }
 
-/// Whether there are exemplars that are to be sent.
-fn has_exemplars(plan: &Plan, columns: &Columns, message: Message) -> bool {
-    let of_number = |slot: u32| {
-        // Protocol 1.0 has them on counters only.
-        message == Message::V2
-            || plan.sources.iter().any(|source| source.at == slot && source.kind == SourceKind::Counter)
-    };
+/// Whether there are exemplars, which have symbols of their own in protocol 2.0.
+fn has_exemplars(columns: &Columns, translator: &Translator) -> bool {
     let of_other = |point: &OtherPoint| match point {
-        OtherPoint::Histogram(point) => !point.exemplars.is_empty(),
+        OtherPoint::Histogram(point) => translator.options.bucket_exemplars_v2 && !point.exemplars.is_empty(),
         OtherPoint::Exponential(point) => !point.exemplars.is_empty(),
         OtherPoint::Summary(_) => false,
     };
-    columns.exemplars.iter().any(|(slot, list)| !list.is_empty() && of_number(*slot))
+    columns.exemplars.iter().any(|(_, list)| !list.is_empty())
         || columns.others.iter().any(|(_, point)| of_other(point))
 }
 

@@ -4,12 +4,14 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use otelpipe_core::frame::{Columns, Number, OtherPoint};
-use otelpipe_core::point::{DataPoint, ExponentialHistogramPoint, Flags, HistogramPoint, SummaryPoint};
+use otelpipe_core::point::{
+    DataPoint, Exemplar, ExponentialHistogramPoint, Flags, HistogramPoint, SummaryPoint,
+};
 use otelpipe_core::time::{TimeNs, ms_from_ns};
 use otelpipe_core::value::STALE_NAN;
 
 use super::super::native;
-use super::super::translate::float;
+use super::super::translate::{float, is_in_bucket};
 
 /// Value and times of a sample.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -75,6 +77,23 @@ pub(super) struct Readings {
     parts: Vec<Reading>,
     natives: Vec<Range<usize>>,
     native_bytes: Vec<u8>,
+    /// Parts that are buckets of a point with exemplars, ascending.
+    buckets: Vec<Bucket>,
+    /// Native histograms with exemplars, ascending: their number, and their place among the
+    /// columns' points.
+    native_exemplars: Vec<(u32, usize)>,
+}
+
+/// A bucket of a point that has exemplars.
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    part: usize,
+    /// The place of its point among the columns' points.
+    point: usize,
+    /// The greatest bound before it.
+    lower: Option<f64>,
+    /// Its own bound, unless that is infinity.
+    upper: Option<f64>,
 }
 
 impl Others {
@@ -113,26 +132,32 @@ impl Others {
 
     /// Reads the points of a frame. False if they have other series than the ones here.
     pub(super) fn read(&self, columns: &Columns, wants_start: bool, readings: &mut Readings) -> bool {
-        let Readings { parts, natives, native_bytes } = readings;
+        let Readings { parts, natives, native_bytes, buckets, native_exemplars } = readings;
         parts.clear();
         natives.clear();
         native_bytes.clear();
+        buckets.clear();
+        native_exemplars.clear();
         if self.points.len() != columns.others.len() {
             return false;
         }
-        self.points.iter().zip(&columns.others).all(|(known, (slot, point))| {
+        self.points.iter().zip(&columns.others).enumerate().all(|(at, (known, (slot, point)))| {
             let Other { slot: known_slot, likeness } = known;
             *known_slot == *slot
                 && match (likeness, point) {
                     (Likeness::Dropped, _) => true,
                     (Likeness::Histogram(has_sum, bounds), OtherPoint::Histogram(point)) => {
                         push_histogram(point, wants_start, parts);
+                        push_buckets(point, at, parts.len(), buckets);
                         *has_sum == point.sum.is_some()
                             && same_bits(&self.bounds[bounds.clone()], used_bounds(point))
                     }
                     (Likeness::Native, OtherPoint::Exponential(point)) => {
                         let start = native_bytes.len();
                         native::write(point, start_ms(&**point, wants_start), native_bytes);
+                        if !point.exemplars.is_empty() {
+                            native_exemplars.push((u32::try_from(natives.len()).unwrap_or(u32::MAX), at));
+                        }
                         natives.push(start..native_bytes.len());
                         point.scale >= native::MIN_SCALE
                     }
@@ -183,6 +208,41 @@ impl Readings {
         &self.native_bytes[self.natives[source.at as usize].clone()]
     }
 
+    /// Whether a sample or histogram has exemplars, as protocol 1.0 has them.
+    #[inline]
+    pub(super) fn has_exemplars(&self, source: Source, columns: &Columns) -> bool {
+        let has_some =
+            !(columns.exemplars.is_empty() && self.buckets.is_empty() && self.native_exemplars.is_empty());
+        has_some && self.exemplars(source, columns).next().is_some()
+    }
+
+    /// The exemplars of a sample or histogram, as protocol 1.0 has them: on counters, in the
+    /// first bucket that takes them, and on native histograms.
+    pub(super) fn exemplars<'c>(
+        &self,
+        source: Source,
+        columns: &'c Columns,
+    ) -> impl Iterator<Item = &'c Exemplar> + use<'c> {
+        let (mut lower, mut upper) = (None, None);
+        let list = match source.kind {
+            SourceKind::Number => &[][..],
+            SourceKind::Counter => columns.exemplars_of(source.at),
+            SourceKind::Native => {
+                let found = self.native_exemplars.binary_search_by_key(&source.at, |(native, _)| *native);
+                found.map_or(&[][..], |found| exemplars_at(columns, self.native_exemplars[found].1))
+            }
+            SourceKind::Part => {
+                let found = self.buckets.binary_search_by_key(&(source.at as usize), |bucket| bucket.part);
+                found.map_or(&[][..], |found| {
+                    let bucket = self.buckets[found];
+                    (lower, upper) = (bucket.lower, bucket.upper);
+                    exemplars_at(columns, bucket.point)
+                })
+            }
+        };
+        list.iter().filter(move |exemplar| is_in_bucket(exemplar, lower, upper))
+    }
+
     /// How long all messages of native histograms are together.
     pub(super) fn native_len(&self) -> usize {
         self.native_bytes.len()
@@ -207,6 +267,30 @@ fn push_histogram(point: &HistogramPoint, wants_start: bool, parts: &mut Vec<Rea
         reading(float(cumulative))
     }));
     parts.push(reading(float(point.count)));
+}
+
+/// Adds the buckets of a histogram with exemplars, whose parts end at `parts_end`.
+fn push_buckets(point: &HistogramPoint, at: usize, parts_end: usize, buckets: &mut Vec<Bucket>) {
+    if point.exemplars.is_empty() {
+        return;
+    }
+    let bounds = used_bounds(point);
+    let first = parts_end - bounds.len() - 1;
+    let mut lower: Option<f64> = None;
+    for (part, bound) in (first..).zip(bounds) {
+        buckets.push(Bucket { part, point: at, lower, upper: Some(*bound) });
+        lower = Some(lower.map_or(*bound, |lower| lower.max(*bound)));
+    }
+    buckets.push(Bucket { part: parts_end - 1, point: at, lower, upper: None });
+}
+
+/// The exemplars of a point that is no number.
+fn exemplars_at(columns: &Columns, at: usize) -> &[Exemplar] {
+    match &columns.others[at].1 {
+        OtherPoint::Histogram(point) => &point.exemplars,
+        OtherPoint::Exponential(point) => &point.exemplars,
+        OtherPoint::Summary(_) => &[],
+    }
 }
 
 fn push_summary(point: &SummaryPoint, wants_start: bool, parts: &mut Vec<Reading>) {

@@ -4,11 +4,15 @@
 //! are copies of what earlier series have; a sample goes on copying as far as it is like
 //! the one that follows there; a time goes together with the header of the next series.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use otelpipe_core::frame::Columns;
 use otelpipe_core::protobuf as wire;
+use otelpipe_core::time::ms_from_ns;
 
 use super::super::encoder::{Counts, RequestSink};
+use super::super::series::put_label_v1;
+use super::super::translate::exemplar_labels;
 use super::plan::Plan;
 use super::readings::{Reading, Readings, Source, SourceKind};
 use super::runs::{LabelRuns, NONE};
@@ -31,8 +35,10 @@ pub(super) struct Writer {
     /// Of each label where it was last written out, once sources lie in a request that is
     /// gone; [`NONE`] if it was not.
     labels_at: Vec<u32>,
-    /// Samples and histograms of a series that has not just one sample.
+    /// What a series has behind its labels, if that is not just one sample.
     rest: Vec<u8>,
+    /// Room for the values of exemplars' labels.
+    text: String,
     sorted: Vec<Reading>,
 }
 
@@ -106,6 +112,7 @@ impl Writer {
             by_len: alloc::vec![NONE; BY_LEN],
             labels_at: Vec::new(),
             rest: Vec::new(),
+            text: String::new(),
             sorted: Vec::new(),
         }
     }
@@ -128,7 +135,7 @@ impl Writer {
             let block_len = runs.series[at].block_len as usize;
             let lone = match sources {
                 [Source { kind: SourceKind::Native, .. }] => None,
-                [source] => Some(*source),
+                [source] => Some(*source).filter(|source| !readings.has_exemplars(*source, columns)),
                 _ => None,
             };
             let mut counts = Counts { series: 1, ..Counts::default() };
@@ -206,7 +213,7 @@ impl Writer {
         readings: &Readings,
         counts: &mut Counts,
     ) {
-        let Self { rest, sorted, .. } = self;
+        let Self { rest, sorted, text, .. } = self;
         rest.clear();
         sorted.clear();
         for source in sources.iter().filter(|source| source.kind != SourceKind::Native) {
@@ -219,6 +226,14 @@ impl Writer {
             wire::put_message(2, rest, |out| {
                 wire::put_double(1, f64::from_bits(reading.bits), out);
                 wire::put_i64(2, reading.at_ms, out);
+            });
+        }
+        for exemplar in sources.iter().flat_map(|source| readings.exemplars(*source, columns)) {
+            counts.exemplars += 1;
+            wire::put_message(3, rest, |out| {
+                exemplar_labels(exemplar, false, text, |name, value| put_label_v1(name, value, out));
+                wire::put_double(2, exemplar.value.as_f64(), out);
+                wire::put_i64(3, ms_from_ns(exemplar.time_ns), out);
             });
         }
         for source in sources.iter().filter(|source| source.kind == SourceKind::Native) {
