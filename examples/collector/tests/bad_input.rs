@@ -10,9 +10,11 @@ use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use serde_json::json;
 use support::api_server::{self, ApiServer, TOKEN};
 use support::cloudwatch::CloudWatch;
 use support::folder::Folder;
+use support::net::{free_address, get, post_json};
 use support::process::{Collector, Ended};
 use support::server::{Reply, Seen, Server};
 
@@ -337,6 +339,110 @@ fn what_is_throttled_is_delivered_later() {
     });
     let ended = end(collector);
     assert!(!ended.stderr.contains("lost"), "{}", ended.stderr);
+}
+
+/// Runs OTLP to remote write: the program, where it takes OTLP, and where its metrics are.
+fn receiving(folder: &Folder, store: &Server) -> (Collector, String, String) {
+    let (otlp, own) = (free_address(), free_address());
+    let (host, port) = own.split_once(':').unwrap();
+    let config = folder.write(
+        "config.yaml",
+        format!(
+            "receivers: {{otlp: {{protocols: {{http: {{endpoint: '{otlp}'}}}}}}}}
+exporters: {{prometheus_remote_write: {{endpoint: '{}/write'}}}}
+service:
+  telemetry: {{metrics: {{readers: [{{pull: {{exporter: {{prometheus: {{host: {host}, port: {port}}}}}}}}}]}}}}
+  pipelines: {{metrics: {{receivers: [otlp], exporters: [prometheus_remote_write]}}}}
+",
+            store.url()
+        ),
+    );
+    let collector = Collector::start(&["--config", &config], &[]);
+    collector.wait_for_line(&["Starting HTTP server"]);
+    (collector, otlp, own)
+}
+
+/// One gauge, and a sum of two points.
+fn gauge_and_sum(temporality: i32) -> serde_json::Value {
+    let point = |path: &str| {
+        json!({"asInt": "1", "timeUnixNano": "1700000000000000000",
+        "attributes": [{"key": "path", "value": {"stringValue": path}}]})
+    };
+    let sum = json!({"aggregationTemporality": temporality, "isMonotonic": true, "dataPoints": [point("a"), point("b")]});
+    let metrics =
+        json!([{"name": "heat", "gauge": {"dataPoints": [point("a")]}}, {"name": "orders", "sum": sum}]);
+    json!({"resourceMetrics": [{"scopeMetrics": [{"metrics": metrics}]}]})
+}
+
+/// The value of one of the program's own metrics.
+#[track_caller]
+fn own_metric(page: &str, name: &str, label: &str) -> String {
+    let line = page.lines().find(|line| line.starts_with(name) && line.contains(label));
+    line.unwrap_or_else(|| panic!("no {name} with {label} in\n{page}")).rsplit(' ').next().unwrap().to_owned()
+}
+
+#[test]
+fn delta_sums_are_dropped_counted_and_said_once() {
+    let store = Server::http(|_| Reply::new(204, ""));
+    let folder = Folder::new("delta");
+    let (collector, otlp, own) = receiving(&folder, &store);
+    for sent in 1..=3 {
+        post_json(&otlp, "/v1/metrics", &gauge_and_sum(1));
+        store.wait_for("the rest of the batch", |seen| (seen.len() == sent).then_some(()));
+    }
+    let page = get(&own, "/metrics");
+    let dropped = own_metric(&page, "otelcol_dropped_metric_points", "not cumulative");
+    assert_eq!(dropped, "6", "{page}");
+    let ended = end(collector);
+    assert_eq!(ended.stderr.matches("points dropped, not cumulative").count(), 1, "{}", ended.stderr);
+    assert!(ended.stderr.contains("\"orders\""), "{}", ended.stderr);
+}
+
+#[test]
+fn what_the_store_refuses_is_sent_once_and_told_in_its_words() {
+    let store = Server::http(|_| Reply::new(400, "duplicate sample for timestamp"));
+    let folder = Folder::new("refused");
+    let (collector, otlp, own) = receiving(&folder, &store);
+    post_json(&otlp, "/v1/metrics", &gauge_and_sum(2));
+    collector.wait_for_line(&["400 Bad Request: duplicate sample for timestamp"]);
+    let page = get(&own, "/metrics");
+    assert_eq!(own_metric(&page, "otelcol_dropped_metric_points", "refused_by_store"), "3", "{page}");
+    end(collector);
+    assert_eq!(store.seen().len(), 1, "it is not tried again");
+}
+
+#[test]
+fn a_metadata_endpoint_that_hangs_breaks_off_or_answers_null_leaves_the_rest_alone() {
+    let mut polls = 0;
+    let endpoint = Server::http(move |seen| match seen.path.as_str() {
+        "/v4/abc/task" => Reply::new(200, r#"{"Cluster": null, "TaskARN": "arn", "Containers": null}"#),
+        _ => {
+            polls += 1;
+            match polls {
+                1 => Reply::new(200, "null"),
+                2 => Reply::unfinished(r#"{"a": {"id": "#),
+                3 => Reply::new(503, ""),
+                4 => Reply::nothing(),
+                _ => Reply::new(
+                    200,
+                    r#"{"a": null, "b": {"id": "b", "memory_stats": null, "cpu_stats": null}}"#,
+                ),
+            }
+        }
+    });
+    let folder = Folder::new("metadata");
+    let config = "receivers: {awsecscontainermetrics: {collection_interval: 250ms}}
+exporters: {debug: {verbosity: detailed}}
+service:
+  pipelines: {metrics: {receivers: [awsecscontainermetrics], exporters: [debug]}}
+";
+    let url = format!("{}/v4/abc", endpoint.url());
+    let collector = start(&folder, config, &[("ECS_CONTAINER_METADATA_URI_V4", &url)]);
+    for reason in ["is not what ECS documents", "no complete answer", "status 503"] {
+        collector.wait_for_line(&["Failed to collect stats", reason]);
+    }
+    collector.wait_for_line(&["-> Name: ecs.task.memory.utilized"]);
+    end(collector);
 }
 
 #[test]

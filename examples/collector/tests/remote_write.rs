@@ -23,6 +23,7 @@ use prost::Message as _;
 use serde_json::{Value, json};
 use support::folder::Folder;
 use support::golden;
+use support::net::{exchange, free_address, post_json};
 use support::process::Collector;
 use support::server::{Reply, Seen, Server};
 
@@ -284,23 +285,8 @@ fn version(program: &str) -> Result<u32, String> {
     number.ok_or(said)
 }
 
-/// An address that was free a moment ago.
-fn free_address() -> String {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
-}
-
 fn encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
-}
-
-/// Sends a request of HTTP 1.0 and returns the whole answer; `None` if nobody listens.
-fn exchange(address: &str, request: &str) -> Option<String> {
-    use std::io::Write as _;
-    let mut stream = std::net::TcpStream::connect(address).ok()?;
-    stream.write_all(request.as_bytes()).ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    Some(answer)
 }
 
 impl Drop for Prometheus {
@@ -415,13 +401,7 @@ fn a_prometheus_3_server_takes_native_histograms_and_exemplars_in_protocol_2_0()
     ]);
     let body =
         json!({"resourceMetrics": [{"resource": {}, "scopeMetrics": [{"scope": {}, "metrics": metrics}]}]});
-    let body = body.to_string();
-    let request = format!(
-        "POST /v1/metrics HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    let answer = exchange(&otlp, &request).unwrap();
-    assert!(answer.contains(" 200 OK\r\n"), "{answer}");
+    post_json(&otlp, "/v1/metrics", &body);
 
     let value = |query: &str| {
         let found = prometheus.wait_for(query, |found| found.len() == 1);

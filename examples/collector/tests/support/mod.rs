@@ -8,6 +8,7 @@ pub(crate) mod cloudwatch;
 pub(crate) mod folder;
 pub(crate) mod golden;
 pub(crate) mod moto;
+pub(crate) mod net;
 pub(crate) mod process;
 pub(crate) mod server;
 
