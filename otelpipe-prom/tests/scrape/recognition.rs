@@ -77,6 +77,10 @@ proptest! {
 
 /// The one thing that depends on what was read before, as upstream: its cache takes a series
 /// in when a sample of it was taken, and only the cache knows what came already.
+///
+/// Source: Prometheus `scrape/scrape.go` (`append` asks the cache what came already, and adds
+/// what has a reference), contrib `receiver/prometheusreceiver/internal/transaction.go` (a
+/// sample that fits no point has none).
 #[test]
 fn a_line_dropped_for_its_time_is_seen_once_its_series_is_known() {
     let mut bench = Bench::new("{}");
