@@ -9,3 +9,4 @@ pub mod prometheus;
 pub mod prometheusremotewrite;
 mod queue;
 mod retry;
+mod sending_queue;

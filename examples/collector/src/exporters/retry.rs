@@ -1,10 +1,13 @@
-//! `retry_on_failure` of exporters: how long to wait before a request is tried again.
+//! `retry_on_failure` of exporters: whether a request is tried again, and when.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use http::HeaderMap;
 use jiff::Timestamp;
 use serde::Deserialize;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::GoDuration;
 
@@ -72,6 +75,44 @@ impl RetryRules {
     /// Whether a try may begin `elapsed` after the first one.
     pub(super) fn allows(&self, elapsed: Duration) -> bool {
         self.enabled && (self.max_elapsed.is_zero() || elapsed <= self.max_elapsed)
+    }
+}
+
+/// The tries of an exporter, until it stops.
+#[derive(Debug)]
+pub(super) struct Retries {
+    rules: RetryRules,
+    /// Cancelled when the exporter is to end: then what waits is tried once more.
+    ending: CancellationToken,
+    /// How long after that a try may begin.
+    grace: Duration,
+    last_try: OnceLock<Instant>,
+}
+
+impl Retries {
+    pub(super) fn new(rules: RetryRules, grace: Duration, ending: CancellationToken) -> Self {
+        Self { rules, ending, grace, last_try: OnceLock::new() }
+    }
+
+    /// Whether the exporter has been ending for so long that nothing is tried any more.
+    pub(super) fn is_too_late(&self) -> bool {
+        self.ending.is_cancelled()
+            && Instant::now() > *self.last_try.get_or_init(|| Instant::now() + self.grace)
+    }
+
+    /// How long to wait before retry `number` (1, 2, …) of a request that was first tried at
+    /// `since`, at least as long as the server `asked`. `None` when it is given up.
+    pub(super) fn delay(&self, number: u32, since: Instant, asked: Option<Duration>) -> Option<Duration> {
+        let delay = self.rules.delay(number, fastrand::f64()).max(asked.unwrap_or_default());
+        (!self.ending.is_cancelled() && self.rules.allows(since.elapsed() + delay)).then_some(delay)
+    }
+
+    /// Waits so long, or until the end.
+    pub(super) async fn wait(&self, delay: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(delay) => {}
+            () = self.ending.cancelled() => {}
+        }
     }
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use ::http::header::{CONTENT_TYPE, TE, USER_AGENT};
 use ::http::{HeaderName, HeaderValue, Method, Uri};
 
-use super::super::queue::{Attempt, Ledger, Request};
+use super::super::queue::Ledger;
+use super::super::sending_queue::{Attempt, Request};
 use super::note_partial;
 use crate::http_client::{HttpClient, Limits};
 use crate::otlp::grpc::{self, CONTENT_TYPE as GRPC, ENCODING};

@@ -8,8 +8,9 @@ use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, U
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::super::queue::{Attempt, Ledger, Request};
+use super::super::queue::Ledger;
 use super::super::retry::retry_after;
+use super::super::sending_queue::{Attempt, Request};
 use super::{Form, note_partial};
 use crate::authenticator::Authenticator;
 use crate::component::ComponentError;

@@ -17,8 +17,9 @@ use otelpipe_core::frame::Metrics;
 use otelpipe_core::time::TimeNs;
 use otelpipe_core::{otlp_json, otlp_proto};
 
-use super::queue::{Attempt, Destination, Ledger, Queue, QueueRules, Request};
+use super::queue::{Ledger, QueueRules};
 use super::retry::RetryRules;
+use super::sending_queue::{Attempt, Destination, Request, RequestQueue};
 use crate::component::{BuildContext, ComponentError, Exporter};
 use crate::compression::Encoding;
 use crate::config::{ComponentId, Node, Problems};
@@ -63,7 +64,7 @@ struct OtlpExporter {
     queue: QueueRules,
     retries: RetryRules,
     ledger: Ledger,
-    running: Option<Queue>,
+    running: Option<RequestQueue>,
 }
 
 #[derive(Debug)]
@@ -100,7 +101,7 @@ impl Exporter for OtlpExporter {
             sender.start().await?;
         }
         let destination = Arc::clone(&self.sender);
-        self.running = Some(Queue::start(destination, self.queue, self.retries, self.ledger.clone()));
+        self.running = Some(RequestQueue::start(destination, self.queue, self.retries, self.ledger.clone()));
         Ok(())
     }
 

@@ -7,8 +7,9 @@ use ::http::{HeaderValue, Uri};
 use serde::Deserialize;
 
 use super::super::http_settings::{HttpSettings, absolute_url};
-use super::super::queue::{Ledger, QueueSettings};
+use super::super::queue::Ledger;
 use super::super::retry::{RetryRules, RetrySettings};
+use super::super::sending_queue::QueueSettings;
 use super::{Form, GrpcSender, HttpSender, OtlpExporter, Sender};
 use crate::component::BuildContext;
 use crate::compression::Encoding;

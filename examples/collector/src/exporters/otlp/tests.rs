@@ -267,6 +267,17 @@ async fn a_server_that_cannot_be_reached_is_named_and_the_end_waits_for_one_more
 }
 
 #[tokio::test]
+async fn without_a_queue_export_waits_until_all_is_over() {
+    let server = answering([Reply::Status(503, String::new()), Reply::Status(400, "no".into())]).await;
+    let text = format!("endpoint: {}\nsending_queue: {{enabled: false}}", server.url());
+    let mut exporter = started(settings::read_http, &text).await;
+    let failure = exporter.export(batch().into()).await.unwrap_err().to_string();
+    assert!(failure.contains("400"), "{failure}");
+    assert_eq!(server.seen().len(), 2);
+    exporter.shutdown().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_full_queue_takes_no_more() {
     let server = TestServer::start(|_| Reply::Status(503, String::new())).await;
     let text = format!(

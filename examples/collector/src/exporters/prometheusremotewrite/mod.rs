@@ -6,7 +6,6 @@
 //! store does not know 2.0.
 
 mod push;
-mod sender;
 mod settings;
 mod store;
 
@@ -19,12 +18,13 @@ use otelpipe_core::frame::Metrics;
 use otelpipe_core::time::TimeNs;
 use otelpipe_core::value::is_stale;
 use otelpipe_prom::remote_write::{DropReason, SeriesView, TranslationReport};
+use tokio_util::sync::CancellationToken;
 
+use super::queue::{self, Queue, QueueRules, Sent};
 use crate::component::{BuildContext, ComponentError, Exporter};
 use crate::config::{ComponentId, Node, Problems};
 
-use push::{Protocol, Tally};
-use sender::Sender;
+use push::{Protocol, Push, Tally};
 use settings::Settings;
 use store::{Ledger, Store};
 
@@ -45,8 +45,10 @@ struct RemoteWriteExporter {
     protocol: Arc<Protocol>,
     store: Arc<Store>,
     ledger: Ledger,
-    queue_size: usize,
-    sender: Option<Sender>,
+    /// Pushes go out one after the other, so that the samples of a series stay in order.
+    queue: QueueRules,
+    ending: CancellationToken,
+    running: Option<Queue<Push, Tally>>,
     /// Reasons for which points were dropped before: each is logged once.
     said: BTreeSet<String>,
 }
@@ -55,9 +57,12 @@ impl RemoteWriteExporter {
     fn new(id: &ComponentId, settings: Settings, cx: &BuildContext) -> Self {
         let ledger = Ledger::new(id.to_string(), &settings.endpoint, Arc::clone(&cx.metrics));
         let protocol = Arc::new(Protocol::new(settings.translator.clone()));
-        let queue_size = settings.queue_size;
-        let store = Arc::new(Store::new(settings, cx.user_agent(), ledger.clone()));
-        Self { protocol, store, ledger, queue_size, sender: None, said: BTreeSet::new() }
+        let queue = QueueRules { size: settings.queue_size, consumers: 1, blocks: false };
+        let ending = CancellationToken::new();
+        let store =
+            Store::new(settings, cx.user_agent(), ledger.clone(), Arc::clone(&protocol), ending.clone());
+        let (store, said) = (Arc::new(store), BTreeSet::new());
+        Self { protocol, store, ledger, queue, ending, running: None, said }
     }
 
     /// Counts the points that are in no request, and says each reason once.
@@ -85,10 +90,9 @@ impl RemoteWriteExporter {
 impl Exporter for RemoteWriteExporter {
     async fn start(&mut self) -> Result<(), ComponentError> {
         self.store.start().await?;
-        if self.queue_size > 0 {
-            let (store, protocol) = (Arc::clone(&self.store), Arc::clone(&self.protocol));
-            self.sender = Some(Sender::start(store, protocol, self.queue_size));
-        }
+        let ledger = queue::Ledger { id: self.ledger.id.clone(), metrics: Arc::clone(&self.ledger.metrics) };
+        let ending = self.ending.clone();
+        self.running = Some(Queue::start(Arc::clone(&self.store), self.queue, ledger, ending));
         Ok(())
     }
 
@@ -98,16 +102,21 @@ impl Exporter for RemoteWriteExporter {
         if push.is_empty() {
             return Ok(());
         }
-        let tally = match &self.sender {
-            Some(sender) => sender.send(push).await,
-            None => self.store.run(push, &self.protocol, &tokio_util::sync::CancellationToken::new()).await,
+        let Some(queue) = &self.running else {
+            return Err(ComponentError("the exporter was not started".into()));
         };
-        let Tally { delivered, waiting, lost, failure } = tally;
+        let Tally { delivered, lost, failure } = match queue.send(push).await {
+            Sent::Settled(tally) => tally,
+            Sent::Waits => return Ok(()),
+            Sent::Full(text) => {
+                return Err(ComponentError(format!("remote write request failed: {text}")));
+            }
+        };
         if lost == 0 {
             return Ok(());
         }
         let text = format!("remote write request failed: {}", failure.unwrap_or_default());
-        if delivered + waiting == 0 {
+        if delivered == 0 {
             return Err(ComponentError(text));
         }
         tracing::error!(exporter = %self.ledger.id, points = lost, "points lost: {text}");
@@ -127,8 +136,8 @@ impl Exporter for RemoteWriteExporter {
     }
 
     async fn shutdown(&mut self) -> Result<(), ComponentError> {
-        if let Some(sender) = self.sender.take() {
-            sender.finish().await;
+        if let Some(queue) = self.running.take() {
+            queue.finish().await;
         }
         Ok(())
     }

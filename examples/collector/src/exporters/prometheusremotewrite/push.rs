@@ -10,6 +10,8 @@ use otelpipe_prom::remote_write::{
     Encoder, Message, SeriesView, TranslationReport, Translator, WriteRequest,
 };
 
+use super::super::queue::Job;
+
 /// One request of a push.
 #[derive(Clone, Debug)]
 pub(super) struct PreparedRequest {
@@ -34,12 +36,18 @@ impl Push {
         self.requests.is_empty()
     }
 
-    pub(super) fn size_bytes(&self) -> usize {
-        self.requests.iter().map(|request| request.body.len()).sum()
-    }
-
     pub(super) fn points(&self) -> u64 {
         self.requests.iter().map(|request| request.points).sum()
+    }
+}
+
+impl Job for Push {
+    fn points(&self) -> usize {
+        usize::try_from(self.points()).unwrap_or(usize::MAX)
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.requests.iter().map(|request| request.body.len()).sum()
     }
 }
 
@@ -47,7 +55,6 @@ impl Push {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
     pub(super) delivered: u64,
-    pub(super) waiting: u64,
     pub(super) lost: u64,
     /// The first failure's text.
     pub(super) failure: Option<String>,

@@ -1,6 +1,6 @@
 //! The store: sends requests to it, and decides what its answers mean.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,11 +8,11 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use http::{Request, Response, StatusCode, Uri};
 use jiff::Timestamp;
 use otelpipe_prom::remote_write::{Message, TranslationReport};
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::super::retry::retry_after;
+use super::super::queue::{FirstTry, Worker};
+use super::super::retry::{Retries, retry_after};
 use super::push::{PreparedRequest, Protocol, Push, Tally};
 use super::settings::Settings;
 use crate::component::ComponentError;
@@ -55,54 +55,14 @@ impl Ledger {
     }
 }
 
-/// Tells the exporter what the first try of a push came to; later losses are logged.
-#[derive(Debug)]
-pub(super) struct FirstTry {
-    done: Mutex<Option<oneshot::Sender<Tally>>>,
-    /// Somebody waits, or waited, for the answer.
-    points: u64,
-}
-
-impl FirstTry {
-    pub(super) fn new(done: Option<oneshot::Sender<Tally>>) -> Self {
-        Self { done: Mutex::new(done), points: 0 }
-    }
-
-    fn take(&self) -> Option<oneshot::Sender<Tally>> {
-        self.done.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    /// A request failed and will be tried again.
-    fn waits(&self) {
-        if let Some(done) = self.take() {
-            // The export may have been cancelled meanwhile.
-            let _ = done.send(Tally { waiting: self.points, ..Tally::default() });
-        }
-    }
-
-    /// The push is delivered or lost.
-    pub(super) fn settle(&self, tally: Tally, ledger: &Ledger) {
-        match self.take() {
-            Some(done) => {
-                let _ = done.send(tally);
-            }
-            None if tally.lost > 0 => tracing::error!(
-                exporter = %ledger.id, points = tally.lost,
-                "points lost: remote write request failed: {}", tally.failure.unwrap_or_default()
-            ),
-            None => {}
-        }
-    }
-}
-
 /// Sends requests.
 #[derive(Debug)]
 pub(super) struct Store {
     settings: Settings,
     user_agent: String,
     ledger: Ledger,
-    /// When the collector stops, the last try begins before this.
-    last_try: OnceLock<Instant>,
+    retries: Retries,
+    protocol: Arc<Protocol>,
 }
 
 /// What a request came to.
@@ -122,15 +82,37 @@ enum Attempt {
     Transient(&'static str, String, Option<Duration>),
 }
 
+impl Worker for Arc<Store> {
+    type Job = Push;
+    type Outcome = Tally;
+
+    async fn work(&self, push: Push, first: FirstTry<Tally>) {
+        let tally = self.run(push, &first).await;
+        if let Err(tally) = first.settle(tally)
+            && tally.lost > 0
+        {
+            tracing::error!(
+                exporter = %self.ledger.id, points = tally.lost,
+                "points lost: remote write request failed: {}", tally.failure.unwrap_or_default()
+            );
+        }
+    }
+}
+
 impl Store {
-    pub(super) fn new(settings: Settings, user_agent: String, ledger: Ledger) -> Self {
+    /// `ending` is cancelled when the exporter is to end.
+    pub(super) fn new(
+        settings: Settings,
+        user_agent: String,
+        ledger: Ledger,
+        protocol: Arc<Protocol>,
+        ending: CancellationToken,
+    ) -> Self {
         let consumers = i64::try_from(settings.parallelism).unwrap_or(i64::MAX);
         ledger.metrics.remote_write().consumers.get_or_create(&ledger.label).set(consumers);
-        Self { settings, user_agent, ledger, last_try: OnceLock::new() }
-    }
-
-    pub(super) fn ledger(&self) -> &Ledger {
-        &self.ledger
+        let grace = settings.timeout.clamp(Duration::from_secs(1), MAX_GRACE);
+        let retries = Retries::new(settings.retries, grace, ending);
+        Self { settings, user_agent, ledger, retries, protocol }
     }
 
     pub(super) async fn start(&self) -> Result<(), ComponentError> {
@@ -141,35 +123,24 @@ impl Store {
     }
 
     /// Delivers a push, trying again where that may help; returns when all is settled.
-    pub(super) async fn run(&self, push: Push, protocol: &Protocol, ending: &CancellationToken) -> Tally {
-        self.run_with(push, protocol, ending, &mut FirstTry::new(None)).await
-    }
-
-    /// The same; `first_try` hears when something will be tried again.
-    pub(super) async fn run_with(
-        &self,
-        push: Push,
-        protocol: &Protocol,
-        ending: &CancellationToken,
-        first_try: &mut FirstTry,
-    ) -> Tally {
-        first_try.points = push.points();
+    async fn run(&self, push: Push, first_try: &FirstTry<Tally>) -> Tally {
+        let all = push.points();
         let since = Instant::now();
         let Push { requests, metrics } = push;
-        let (mut tally, refused) = self.deliver_all(requests, protocol, ending, first_try, since).await;
+        let (mut tally, refused) = self.deliver_all(requests, first_try, since).await;
         let Some(reason) = refused else { return tally };
-        if protocol.fall_back()
+        if self.protocol.fall_back()
             && let Some(metrics) = metrics
         {
             tracing::warn!(
                 exporter = %self.ledger.id,
                 "the store does not take remote write 2.0, sending 1.0 from now on: {reason}"
             );
-            let (requests, _) = protocol.requests(&metrics);
+            let (requests, _) = self.protocol.requests(&metrics);
             drop(metrics);
-            return self.deliver_all(requests, protocol, ending, first_try, since).await.0;
+            return self.deliver_all(requests, first_try, since).await.0;
         }
-        let points = first_try.points.saturating_sub(tally.delivered + tally.lost);
+        let points = all.saturating_sub(tally.delivered + tally.lost);
         self.ledger.lose("unknown_protocol", points);
         tally.lost += points;
         tally.failure.get_or_insert(reason);
@@ -181,15 +152,13 @@ impl Store {
     async fn deliver_all(
         &self,
         requests: Vec<PreparedRequest>,
-        protocol: &Protocol,
-        ending: &CancellationToken,
-        first_try: &FirstTry,
+        first_try: &FirstTry<Tally>,
         since: Instant,
     ) -> (Tally, Option<String>) {
         let (mut tally, mut refused) = (Tally::default(), None);
         let mut waiting = requests.into_iter();
         let deliver = |request: PreparedRequest| async move {
-            let outcome = self.deliver(&request, ending, first_try, since).await;
+            let outcome = self.deliver(&request, first_try, since).await;
             (request, outcome)
         };
         let mut running: FuturesUnordered<_> =
@@ -200,7 +169,7 @@ impl Store {
                     self.ledger.written(&request);
                     tally.delivered += request.points;
                     if request.message == Message::V2 {
-                        protocol.confirm();
+                        self.protocol.confirm();
                     }
                 }
                 Outcome::UnknownProtocol(reason) => refused = Some(reason),
@@ -220,14 +189,13 @@ impl Store {
     async fn deliver(
         &self,
         request: &PreparedRequest,
-        ending: &CancellationToken,
-        first_try: &FirstTry,
+        first_try: &FirstTry<Tally>,
         since: Instant,
     ) -> Outcome {
         let mut retries = 0;
         let mut may_authenticate_again = true;
         loop {
-            if self.is_too_late(ending) {
+            if self.retries.is_too_late() {
                 return Outcome::Lost("shutdown", "the collector stops and the store does not answer".into());
             }
             let (reason, text, asked) =
@@ -236,30 +204,17 @@ impl Store {
                     Attempt::Transient(reason, text, asked) => (reason, text, asked),
                 };
             retries += 1;
-            let delay = self.settings.retries.delay(retries, fastrand::f64()).max(asked.unwrap_or_default());
-            if ending.is_cancelled() || !self.settings.retries.allows(since.elapsed() + delay) {
+            let Some(delay) = self.retries.delay(retries, since, asked) else {
                 return Outcome::Lost(reason, text);
-            }
+            };
             if retries == 1 {
                 tracing::warn!(exporter = %self.ledger.id, points = request.points, "{text}; trying again");
             } else {
                 tracing::debug!(exporter = %self.ledger.id, retries, "{text}; trying again in {delay:?}");
             }
-            first_try.waits();
-            tokio::select! {
-                () = tokio::time::sleep(delay) => {}
-                () = ending.cancelled() => {}
-            }
+            first_try.again();
+            self.retries.wait(delay).await;
         }
-    }
-
-    /// Whether the collector has been stopping for so long that nothing is tried any more.
-    fn is_too_late(&self, ending: &CancellationToken) -> bool {
-        if !ending.is_cancelled() {
-            return false;
-        }
-        let grace = self.settings.timeout.clamp(Duration::from_secs(1), MAX_GRACE);
-        Instant::now() > *self.last_try.get_or_init(|| Instant::now() + grace)
     }
 
     async fn attempt(
