@@ -4,10 +4,11 @@ use alloc::vec::Vec;
 use core::ops::AddAssign;
 
 use otelpipe_core::batch::MetricBatch;
-use otelpipe_core::frame::Frame;
+use otelpipe_core::frame::{Frame, Metrics};
 
 use super::config::Translator;
 use super::frame::{self, FrameCounts, Frames};
+use super::joint::Joint;
 use super::report::TranslationReport;
 use super::series::SeriesTable;
 use super::snappy::Snappy;
@@ -30,6 +31,7 @@ pub struct Encoder {
     body: Vec<u8>,
     snappy: Snappy,
     frames: Frames,
+    joint: Joint,
 }
 
 /// One request, ready to be sent.
@@ -68,6 +70,7 @@ impl Encoder {
             body: Vec::new(),
             snappy: Snappy::new(),
             frames: Frames::new(),
+            joint: Joint::new(),
         }
     }
 
@@ -101,7 +104,7 @@ impl Encoder {
     ///
     /// ```
     /// use otelpipe_core::batch::MetricBatch;
-    /// use otelpipe_core::frame::Frame;
+    /// use otelpipe_core::frame::{Frame, Metrics};
     /// use otelpipe_core::metric::{Metric, MetricData};
     /// use otelpipe_core::point::NumberPoint;
     /// use otelpipe_prom::remote_write::{Encoder, RemoteWriteConfig, RemoteWriteOptions, Translator};
@@ -131,6 +134,45 @@ impl Encoder {
             return report;
         }
         self.encode(&frame.to_batch(), each)
+    }
+
+    /// As [`Encoder::encode`], of what may be frames, or several parts that count as one batch.
+    ///
+    /// Parts share the requests of protocol 1.0. A request of protocol 2.0 has a table of its
+    /// own, which parts cannot share: small parts go the way of a batch.
+    pub fn encode_metrics(
+        &mut self,
+        metrics: &Metrics,
+        mut each: impl FnMut(WriteRequest<'_>),
+    ) -> TranslationReport {
+        let Metrics::Parts(parts) = metrics else { return self.encode_part(metrics, &mut each) };
+        let is_joint = self.translator.message() == Message::V1;
+        if !is_joint && parts.iter().any(|part| part.point_count() < SMALL_PART) {
+            return self.encode(&metrics.clone().into_batch(), each);
+        }
+        let mut joint = core::mem::replace(&mut self.joint, Joint::new());
+        let limits = (self.translator.max_batch_bytes, self.translator.options.max_request_series as u64);
+        let mut report = TranslationReport::default();
+        for part in parts {
+            report.add(match is_joint {
+                true => self.encode_part(part, &mut |request| joint.add(request, limits, &mut each)),
+                false => self.encode_part(part, &mut each),
+            });
+        }
+        if is_joint {
+            joint.finish(&mut each);
+            report.requests = core::mem::take(&mut joint.requests);
+            self.joint = joint;
+        }
+        report
+    }
+
+    fn encode_part(&mut self, part: &Metrics, each: &mut dyn FnMut(WriteRequest<'_>)) -> TranslationReport {
+        match part {
+            Metrics::Batch(batch) => self.encode(batch, each),
+            Metrics::Frame(frame) => self.encode_frame(frame, each),
+            parts @ Metrics::Parts(_) => self.encode(&parts.clone().into_batch(), each),
+        }
     }
 
     /// How frames were encoded so far.
@@ -189,6 +231,9 @@ impl Encoder {
         report
     }
 }
+
+/// A part of fewer points is not worth a request of its own.
+const SMALL_PART: usize = 2_000;
 
 /// What is in a request.
 #[derive(Clone, Copy, Debug, Default)]

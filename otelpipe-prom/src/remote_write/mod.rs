@@ -26,6 +26,7 @@
 mod config;
 mod encoder;
 mod frame;
+mod joint;
 mod labels;
 mod message;
 mod native;

@@ -2,7 +2,7 @@
 
 use otelpipe_core::attributes::Attributes;
 use otelpipe_core::batch::{MetricBatch, ResourceMetrics, ScopeMetrics};
-use otelpipe_core::frame::{Columns, Frame, Number, OtherPoint};
+use otelpipe_core::frame::{Columns, Frame, Metrics, Number, OtherPoint};
 use otelpipe_core::metric::{ExponentialHistogram, Histogram, Metric, MetricData, Sum, Temporality};
 use otelpipe_core::point::{
     Exemplar, ExponentialBuckets, ExponentialHistogramPoint, Flags, HistogramPoint, NumberPoint, Quantile,
@@ -12,7 +12,7 @@ use otelpipe_core::resource::{Resource, Scope};
 use otelpipe_prom::remote_write::{FrameCounts, Message, RemoteWriteConfig, RemoteWriteOptions};
 use proptest::prelude::*;
 
-use crate::read::{encode, encode_frame, encoder};
+use crate::read::{encode, encode_frame, encode_metrics, encoder};
 
 fn attributes(most: usize) -> impl Strategy<Value = Attributes> {
     let key = prop_oneof![
@@ -247,6 +247,65 @@ proptest! {
             }
         }
     }
+}
+
+proptest! {
+    #[test]
+    fn parts_share_requests_and_lose_nothing(
+        structures in proptest::collection::vec(structure(), 2..5),
+        seeds in proptest::collection::vec((any::<u64>(), mood()), 1..4),
+        (config, options) in any_config(),
+    ) {
+        let mut frames: Vec<Frame> = structures.into_iter().map(Frame::of).collect();
+        let (mut used, mut reference) = (encoder(&config, options), encoder(&config, options));
+        for (seed, mood) in seeds {
+            let mut parts: Vec<Metrics> = Vec::new();
+            for frame in &mut frames {
+                fill(frame.columns_mut(), seed, mood);
+                parts.push(frame.clone().into());
+            }
+            parts[0] = frames[0].to_batch().into();
+            let metrics = Metrics::Parts(parts);
+            let (requests, report) = encode_metrics(&mut used, &metrics);
+            let raw = |requests: &[crate::read::Request]| -> Vec<u8> {
+                requests.iter().flat_map(|request| request.raw.clone()).collect()
+            };
+            if config.protobuf_message == Message::V2.proto() {
+                let (wanted, wanted_report) = encode(&mut reference, &metrics.into_batch());
+                prop_assert_eq!((raw(&requests), report), (raw(&wanted), wanted_report));
+                continue;
+            }
+            let (mut wanted, mut count) = (Vec::new(), 0);
+            for part in metrics.parts() {
+                let (requests, _) = encode(&mut reference, &part.clone().into_batch());
+                count += requests.len();
+                wanted.extend(raw(&requests));
+            }
+            prop_assert_eq!(raw(&requests), wanted);
+            prop_assert!(requests.len() <= count);
+            let limit = usize::try_from(config.max_batch_size_bytes).unwrap();
+            for request in &requests {
+                prop_assert!(request.raw.len() < limit || request.series.len() <= 1);
+                prop_assert!(request.series.len() <= options.max_request_series);
+            }
+        }
+    }
+}
+
+#[test]
+fn small_frames_share_one_request() {
+    let config =
+        RemoteWriteConfig { protobuf_message: Message::V1.proto().into(), ..RemoteWriteConfig::default() };
+    let mut encoder = encoder(&config, RemoteWriteOptions::default());
+    let mut frames = [gauges(2, 3), gauges(1, 4), gauges(3, 1)];
+    for seed in 0..3 {
+        let mood = Mood { one_time: true, exemplars: false, unlike: false };
+        frames.iter_mut().for_each(|frame| fill(frame.columns_mut(), seed, mood));
+        let metrics = Metrics::Parts(frames.iter().cloned().map(Metrics::from).collect());
+        let (requests, report) = encode_metrics(&mut encoder, &metrics);
+        assert_eq!((requests.len(), report.requests, requests[0].series.len()), (1, 1, 13));
+    }
+    assert_eq!(encoder.frame_counts().known, 6);
 }
 
 /// Gauges of so many series each, in the order of an exposition.

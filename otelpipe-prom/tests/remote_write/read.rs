@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use otelpipe_core::batch::MetricBatch;
-use otelpipe_core::frame::Frame;
+use otelpipe_core::frame::{Frame, Metrics};
 use otelpipe_core::value::is_stale;
 use otelpipe_prom::remote_write::{
     Encoder, Message, RemoteWriteConfig, RemoteWriteOptions, TranslationReport, Translator,
@@ -44,6 +44,11 @@ pub(crate) fn encode(encoder: &mut Encoder, batch: &MetricBatch) -> (Vec<Request
 /// The same of a frame.
 pub(crate) fn encode_frame(encoder: &mut Encoder, frame: &Frame) -> (Vec<Request>, TranslationReport) {
     collect(|each| encoder.encode_frame(frame, each))
+}
+
+/// The same of parts.
+pub(crate) fn encode_metrics(encoder: &mut Encoder, metrics: &Metrics) -> (Vec<Request>, TranslationReport) {
+    collect(|each| encoder.encode_metrics(metrics, each))
 }
 
 fn collect(

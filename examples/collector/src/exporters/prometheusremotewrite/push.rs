@@ -67,9 +67,6 @@ pub(super) struct Protocol {
     state: AtomicU8,
 }
 
-/// A part of fewer points is not worth a request of its own.
-const SMALL_PART: usize = 2_000;
-
 /// 2.0 was not answered yet.
 const UNKNOWN: u8 = 0;
 /// The protocol is settled: it is 1.0, or the store has taken 2.0.
@@ -82,12 +79,6 @@ impl Protocol {
     }
 
     pub(super) fn encode(&self, metrics: Metrics) -> (Push, TranslationReport) {
-        // Parts become requests of their own as frames: small ones share requests as a batch.
-        let are_small = |parts: &[Metrics]| parts.iter().any(|part| part.point_count() < SMALL_PART);
-        let metrics = match metrics {
-            Metrics::Parts(parts) if are_small(&parts) => Metrics::Parts(parts).into_batch().into(),
-            metrics => metrics,
-        };
         let (requests, report) = self.requests(&metrics);
         let is_known = self.state.load(Ordering::Relaxed) == SETTLED;
         (Push { requests, metrics: (!is_known).then(|| Arc::new(metrics)) }, report)
@@ -95,7 +86,8 @@ impl Protocol {
 
     pub(super) fn requests(&self, metrics: &Metrics) -> (Vec<PreparedRequest>, TranslationReport) {
         let mut requests = Vec::new();
-        let mut each = |request: WriteRequest<'_>| {
+        let mut encoder = self.encoder.lock().unwrap_or_else(PoisonError::into_inner);
+        let report = encoder.encode_metrics(metrics, |request| {
             requests.push(PreparedRequest {
                 message: request.message,
                 body: Bytes::copy_from_slice(request.body),
@@ -104,16 +96,7 @@ impl Protocol {
                 histograms: request.histograms,
                 exemplars: request.exemplars,
             });
-        };
-        let mut encoder = self.encoder.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut report = TranslationReport::default();
-        for part in metrics.parts() {
-            report.add(match part {
-                Metrics::Batch(batch) => encoder.encode(batch, &mut each),
-                Metrics::Frame(frame) => encoder.encode_frame(frame, &mut each),
-                Metrics::Parts(_) => continue, // parts have none of their own
-            });
-        }
+        });
         drop(encoder);
         (requests, report)
     }
