@@ -8,6 +8,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use otelpipe_benches::{ThreadTime, body, criterion};
 use otelpipe_core::attributes::Attributes;
 use otelpipe_core::batch::MetricBatch;
+use otelpipe_core::frame::{Frame, Metrics};
 use otelpipe_core::metric::{MetricData, MetricKind};
 use otelpipe_core::otlp_json;
 use otelpipe_core::time::ms_from_ns;
@@ -183,6 +184,28 @@ fn bench(criterion: &mut Criterion<ThreadTime>) {
             }
         });
     });
+    let frames: Vec<Metrics> = batches.iter().cloned().map(|batch| Frame::of(batch).into()).collect();
+    let mut of_frames = encoder();
+    group.bench_function("frame", |bencher| {
+        bencher.iter(|| {
+            for frame in &frames {
+                of_frames.encode_frames(black_box(frame.parts()), NOW_MS, |event| {
+                    black_box(event.message);
+                });
+            }
+        });
+    });
+    assert_all_spliced(&mut of_frames, &frames);
+    group.bench_function("frame, first sight of its shape", |bencher| {
+        bencher.iter(|| {
+            let mut of_frames = encoder();
+            for frame in [&frames, &frames].into_iter().flatten() {
+                of_frames.encode_frames(black_box(frame.parts()), NOW_MS, |event| {
+                    black_box(event.message);
+                });
+            }
+        });
+    });
     let mut trees = ValueTrees::default();
     group.bench_function("serde_json value tree", |bencher| {
         bencher.iter(|| {
@@ -210,7 +233,40 @@ fn bench(criterion: &mut Criterion<ThreadTime>) {
             }
         });
     });
+    group.bench_function("frame, batches and request bodies", |bencher| {
+        bencher.iter(|| {
+            let mut batcher = LogBatcher::new(LogLimits::default());
+            for frame in &frames {
+                of_frames.encode_frames(black_box(frame.parts()), NOW_MS, |event| {
+                    let closed = batcher.push(event, NOW_MS).expect("the events are of now");
+                    assert!(closed.is_none(), "the batch is small");
+                });
+            }
+            for batch in batcher.flush() {
+                body.clear();
+                write_body(LogsCall::PutLogEvents, &batch, &NewLogGroup::default(), &mut body);
+                black_box(&body);
+            }
+        });
+    });
     group.finish();
+}
+
+/// Otherwise the figure is not that of frames of known shape.
+fn assert_all_spliced(encoder: &mut EmfEncoder, frames: &[Metrics]) {
+    let before = encoder.frame_counts();
+    let (mut documents, mut values, mut bytes) = (0, 0, 0);
+    for frame in frames {
+        let report = encoder.encode_frames(frame.parts(), NOW_MS, |event| bytes += event.message.len());
+        assert_eq!(report.spliced, report.documents);
+        (documents, values) = (documents + report.documents, values + report.values);
+    }
+    let counts = encoder.frame_counts();
+    assert_eq!(counts.spliced - before.spliced, frames.len() as u64);
+    println!(
+        "{values} values in {documents} documents of {bytes} bytes; {} bytes kept for {} documents of {} shapes",
+        counts.kept_bytes, counts.kept_documents, counts.kept_shapes
+    );
 }
 
 criterion_group! {
