@@ -233,12 +233,13 @@ fn bench(criterion: &mut Criterion<ThreadTime>) {
             }
         });
     });
+    let mut escaping = encoder();
     group.bench_function("frame, batches and request bodies", |bencher| {
         bencher.iter(|| {
             let mut batcher = LogBatcher::new(LogLimits::default());
             for frame in &frames {
-                of_frames.encode_frames(black_box(frame.parts()), NOW_MS, |event| {
-                    let closed = batcher.push(event, NOW_MS).expect("the events are of now");
+                escaping.encode_frames_escaped(black_box(frame.parts()), NOW_MS, |event| {
+                    let closed = batcher.push_escaped(event, NOW_MS).expect("the events are of now");
                     assert!(closed.is_none(), "the batch is small");
                 });
             }

@@ -1,5 +1,6 @@
 //! Data points to metric values: a number, statistics, or values with counts.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -163,26 +164,31 @@ impl Complex {
         finite
     }
 
-    /// Appends a value as JSON, members in the order of upstream's structs.
-    pub(crate) fn write(&self, value: EmfValue, out: &mut alloc::string::String) {
+    /// Appends a value as JSON, members in the order of upstream's structs. `quote` stands
+    /// around their names: it is escaped where the document is.
+    pub(crate) fn write(&self, value: EmfValue, quote: &str, out: &mut String) {
         match value {
             EmfValue::Number(value) => number::write_json(value, out),
             EmfValue::Count(value) => number::write_u64(value, out),
             EmfValue::Statistics(at) => {
                 out.push('{');
-                write_statistics(&self.statistics[at as usize], out);
+                write_statistics(&self.statistics[at as usize], quote, out);
             }
             EmfValue::Distribution(at) => {
                 let (statistics, range) = &self.distributions[at as usize];
                 let buckets = &self.buckets[range.clone()];
-                out.push_str("{\"Values\":[");
+                out.push('{');
+                write_name("Values", quote, out);
+                out.push('[');
                 for (at, (value, _)) in buckets.iter().enumerate() {
                     if at > 0 {
                         out.push(',');
                     }
                     number::write_json(*value, out);
                 }
-                out.push_str("],\"Counts\":[");
+                out.push_str("],");
+                write_name("Counts", quote, out);
+                out.push('[');
                 for (at, (_, count)) in buckets.iter().enumerate() {
                     if at > 0 {
                         out.push(',');
@@ -191,22 +197,32 @@ impl Complex {
                     number::write_json(*count as f64, out);
                 }
                 out.push_str("],");
-                write_statistics(statistics, out);
+                write_statistics(statistics, quote, out);
             }
         }
     }
 }
 
-fn write_statistics(statistics: &Statistics, out: &mut alloc::string::String) {
-    out.push_str("\"Max\":");
+fn write_statistics(statistics: &Statistics, quote: &str, out: &mut String) {
+    write_name("Max", quote, out);
     number::write_json(statistics.max, out);
-    out.push_str(",\"Min\":");
+    out.push(',');
+    write_name("Min", quote, out);
     number::write_json(statistics.min, out);
-    out.push_str(",\"Count\":");
+    out.push(',');
+    write_name("Count", quote, out);
     number::write_u64(statistics.count, out);
-    out.push_str(",\"Sum\":");
+    out.push(',');
+    write_name("Sum", quote, out);
     number::write_json(statistics.sum, out);
     out.push('}');
+}
+
+fn write_name(name: &str, quote: &str, out: &mut String) {
+    out.push_str(quote);
+    out.push_str(name);
+    out.push_str(quote);
+    out.push(':');
 }
 
 /// A batch of more than 2^32 values does not fit into memory.
@@ -252,7 +268,6 @@ fn buckets(point: &ExponentialHistogramPoint) -> impl Iterator<Item = Bucket> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::string::String;
     use alloc::vec;
     use otelpipe_core::point::ExponentialBuckets;
 
@@ -291,7 +306,7 @@ mod tests {
         assert_eq!(parts(&point), [(values, Statistics { max: 7.0, min: -4.0, count: 10, sum: 30.0 })]);
         let (mut complex, mut out, mut list) = (Complex::default(), String::new(), Vec::new());
         complex.push_exponential(&point, &mut list);
-        complex.write(list[0], &mut out);
+        complex.write(list[0], "\"", &mut out);
         assert_eq!(
             out,
             r#"{"Values":[6,1.5,0,-3,-6],"Counts":[3,1,2,1,3],"Max":7,"Min":-4,"Count":10,"Sum":30}"#

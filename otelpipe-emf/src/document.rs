@@ -461,7 +461,7 @@ impl<'w, 'a> DocumentWriter<'w, 'a> {
                         self.comma();
                         self.out.push_str(self.metrics.key(chosen.metric));
                         let start = self.out.len();
-                        self.complex.write(chosen.value, self.out);
+                        self.complex.write(chosen.value, "\"", self.out);
                         self.hole(start, Some(chosen.arrival));
                     }
                 }

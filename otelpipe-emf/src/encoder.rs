@@ -7,9 +7,10 @@ use otelpipe_core::batch::MetricBatch;
 use otelpipe_core::frame::Metrics;
 
 use crate::config::{EmfConfig, EmfConfigError, EmfWarning};
-use crate::document::DocumentWriter;
-use crate::frame::{FrameCounts, Frames, Run};
-use crate::log_event::{LogEvent, LogEventRef};
+use crate::document::{DocumentWriter, Written};
+use crate::frame::{Form, FrameCounts, Frames, Run};
+use crate::json::write_plain_escaped;
+use crate::log_event::{EscapedEventRef, LogEvent, LogEventRef};
 use crate::options::EmfOptions;
 use crate::pass::{Pass, State};
 use crate::report::EmfReport;
@@ -53,6 +54,7 @@ pub struct EmfEncoder {
     templates: Templates,
     frames: Frames,
     text: String,
+    escaped: String,
 }
 
 impl EmfEncoder {
@@ -71,6 +73,7 @@ impl EmfEncoder {
             templates: Templates::default(),
             frames: Frames::default(),
             text: String::new(),
+            escaped: String::new(),
         };
         Ok((encoder, warnings))
     }
@@ -159,10 +162,66 @@ impl EmfEncoder {
         now_ms: i64,
         mut emit: impl FnMut(LogEventRef<'_>),
     ) -> EmfReport {
+        self.encode_parts(parts, now_ms, Form::Plain, |event, _| emit(event))
+    }
+
+    /// As [`encode_frames`](Self::encode_frames), with the messages as they stand in a
+    /// request, see [`LogBatcher::push_escaped`](crate::log_batch::LogBatcher::push_escaped).
+    /// A frame of known shape costs no more so, and escaping its documents later would cost
+    /// many times as much.
+    ///
+    /// Text is kept in one of the two forms: an encoder is best used in one way only.
+    ///
+    /// ```
+    /// # use otelpipe_core::batch::MetricBatch;
+    /// # use otelpipe_core::frame::{Frame, Metrics};
+    /// # use otelpipe_core::metric::{Metric, MetricData};
+    /// # use otelpipe_core::point::NumberPoint;
+    /// # use otelpipe_emf::config::EmfConfig;
+    /// # use otelpipe_emf::encoder::EmfEncoder;
+    /// # use otelpipe_emf::options::EmfOptions;
+    /// use otelpipe_emf::log_batch::{LogBatcher, LogLimits};
+    /// use otelpipe_emf::put_log_events::{LogsCall, NewLogGroup, write_body};
+    ///
+    /// # let (mut encoder, _) = EmfEncoder::compile(&EmfConfig::default(), EmfOptions::default()).unwrap();
+    /// # let mut batch = MetricBatch::default();
+    /// # let point = NumberPoint::new(0.25, 1_700_000_000_000_000_000).with("pod", "web-1");
+    /// # batch.scope_mut().metrics.push(Metric::new("cpu", MetricData::Gauge(vec![point])));
+    /// # let metrics = Metrics::Frame(Frame::of(batch));
+    /// # let now_ms = 1_700_000_000_500;
+    /// let mut batcher = LogBatcher::new(LogLimits::default());
+    /// encoder.encode_frames_escaped(metrics.parts(), now_ms, |event| {
+    ///     let full = batcher.push_escaped(event, now_ms).expect("the event is of now");
+    ///     assert!(full.is_none());
+    /// });
+    /// let mut body = String::new();
+    /// write_body(LogsCall::PutLogEvents, &batcher.flush()[0], &NewLogGroup::default(), &mut body);
+    /// assert!(body.contains(r#"\"cpu\":0.25,\"pod\":\"web-1\"}","timestamp":1700000000000}],"logGroupName":"#));
+    /// ```
+    pub fn encode_frames_escaped(
+        &mut self,
+        parts: &[Metrics],
+        now_ms: i64,
+        mut emit: impl FnMut(EscapedEventRef<'_>),
+    ) -> EmfReport {
+        self.encode_parts(parts, now_ms, Form::Escaped, |event, message_bytes| {
+            let LogEventRef { group, stream, timestamp_ms, message } = event;
+            emit(EscapedEventRef { group, stream, timestamp_ms, escaped: message, message_bytes });
+        })
+    }
+
+    /// `emit` gets the message in the form asked for, and its bytes in the plain form.
+    fn encode_parts(
+        &mut self,
+        parts: &[Metrics],
+        now_ms: i64,
+        form: Form,
+        mut emit: impl FnMut(LogEventRef<'_>, usize),
+    ) -> EmfReport {
         self.begin(now_ms);
-        let Self { rules, state, templates, frames, text } = self;
+        let Self { rules, state, templates, frames, text, escaped } = self;
         let batches = frames.take_batches(parts.len());
-        frames.choose(parts, &batches, rules, state);
+        frames.choose(parts, &batches, form, (rules, state));
         let mut pass = Pass::new(rules, state, now_ms);
         frames.arrive(parts, &batches, &mut pass);
         let Pass { groups, mut metrics, mut report, state, .. } = pass;
@@ -179,7 +238,15 @@ impl EmfEncoder {
                 }
                 (Run::Reference { groups_end }, _) => {
                     for group in &groups.groups[from..groups_end] {
-                        writer.write_group(group, &mut report, &mut |written| emit(written.event));
+                        writer.write_group(group, &mut report, &mut |Written { event, .. }| {
+                            let message_bytes = event.message.len();
+                            if form == Form::Plain {
+                                return emit(event, message_bytes);
+                            }
+                            escaped.clear();
+                            write_plain_escaped(event.message, escaped);
+                            emit(LogEventRef { message: escaped, ..event }, message_bytes);
+                        });
                     }
                     from = groups_end;
                 }

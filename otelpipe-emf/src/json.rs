@@ -29,6 +29,25 @@ pub(crate) fn write_plain_string(text: &str, out: &mut String) {
     out.push('"');
 }
 
+/// Appends what stands between the quotes of [`write_plain_string`].
+#[inline]
+pub(crate) fn write_plain_escaped(text: &str, out: &mut String) {
+    write_escaped(text, false, out);
+}
+
+/// The text that [`write_plain_escaped`] wrote.
+pub(crate) fn unescape(escaped: &str) -> Cow<'_, str> {
+    if !escaped.contains('\\') {
+        return Cow::Borrowed(escaped);
+    }
+    let mut quoted = String::with_capacity(escaped.len() + 2);
+    quoted.push('"');
+    quoted.push_str(escaped);
+    quoted.push('"');
+    let text = parse(&quoted).and_then(|node| node.text().map(String::from));
+    Cow::Owned(text.unwrap_or_default())
+}
+
 #[inline]
 fn write_escaped(text: &str, html: bool, out: &mut String) {
     if is_clean(text.as_bytes()) {

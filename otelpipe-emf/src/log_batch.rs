@@ -1,13 +1,16 @@
 //! Batches of log events, one per log stream, within the limits of `PutLogEvents`.
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::hash::BuildHasher;
 
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashTable};
 use otelpipe_core::shared_str::SharedStr;
 
-use crate::log_event::LogEventRef;
+use crate::json::{unescape, write_plain_escaped};
+use crate::log_event::{EscapedEventRef, LogEventRef};
 
 /// Bytes that CloudWatch Logs counts for each event on top of its message.
 pub const EVENT_OVERHEAD_BYTES: usize = 26;
@@ -95,17 +98,35 @@ impl EventRefusal {
 pub struct LogBatch {
     group: SharedStr,
     stream: SharedStr,
-    /// All messages, one after the other.
+    /// All messages, escaped, one after the other.
     text: String,
-    /// Time, start and end in `text`.
-    events: Vec<(i64, usize, usize)>,
+    events: Vec<Event>,
+    /// Bytes of all messages before they were escaped.
+    message_bytes: usize,
     min_ms: i64,
     max_ms: i64,
 }
 
+#[derive(Clone, Copy, Eq, PartialEq)]
+struct Event {
+    at_ms: i64,
+    /// Start and end in the text.
+    start: usize,
+    end: usize,
+    message_bytes: usize,
+}
+
 impl LogBatch {
     fn new(group: SharedStr, stream: SharedStr) -> Self {
-        Self { group, stream, text: String::new(), events: Vec::new(), min_ms: i64::MAX, max_ms: i64::MIN }
+        Self {
+            group,
+            stream,
+            text: String::new(),
+            events: Vec::new(),
+            message_bytes: 0,
+            min_ms: i64::MAX,
+            max_ms: i64::MIN,
+        }
     }
 
     /// Log group.
@@ -130,15 +151,42 @@ impl LogBatch {
 
     /// Size as the service counts it: messages in UTF-8 and the overhead of each event.
     pub fn size_bytes(&self) -> usize {
-        self.text.len() + self.events.len() * EVENT_OVERHEAD_BYTES
+        self.message_bytes + self.events.len() * EVENT_OVERHEAD_BYTES
     }
 
     /// Time in milliseconds since the Unix epoch and message of each event, by time;
-    /// those of one time in order of arrival.
-    pub fn events(&self) -> impl ExactSizeIterator<Item = (i64, &str)> {
-        self.events
-            .iter()
-            .map(|(at_ms, start, end)| (*at_ms, self.text.get(*start..*end).unwrap_or_default()))
+    /// those of one time in order of arrival. A message with quotes or backslashes is a copy.
+    pub fn events(&self) -> impl ExactSizeIterator<Item = (i64, Cow<'_, str>)> {
+        self.escaped_events().map(|(at_ms, message)| (at_ms, unescape(message)))
+    }
+
+    /// The same with the messages as they stand between the quotes of a JSON string.
+    pub fn escaped_events(&self) -> impl ExactSizeIterator<Item = (i64, &str)> {
+        self.events.iter().map(|event| (event.at_ms, self.escaped(event)))
+    }
+
+    /// The batch in two: the first `count` events and the others.
+    pub fn split(self, count: usize) -> (Self, Self) {
+        let mut halves = (
+            Self::new(self.group.clone(), self.stream.clone()),
+            Self::new(self.group.clone(), self.stream.clone()),
+        );
+        for (at, event) in self.events.iter().enumerate() {
+            let half = if at < count { &mut halves.0 } else { &mut halves.1 };
+            half.text.push_str(self.escaped(event));
+            half.close_event(event.at_ms, event.message_bytes);
+        }
+        halves
+    }
+
+    /// About as many bytes as the request has.
+    pub(crate) fn body_bytes(&self) -> usize {
+        const AROUND: usize = r#"{"message":"","timestamp":1700000000000},"#.len();
+        self.text.len() + self.events.len() * AROUND + self.group.len() + self.stream.len() + 64
+    }
+
+    fn escaped(&self, event: &Event) -> &str {
+        self.text.get(event.start..event.end).unwrap_or_default()
     }
 
     fn takes(&self, bytes: usize, at_ms: i64, limits: &LogLimits) -> bool {
@@ -148,18 +196,17 @@ impl LogBatch {
             && self.max_ms.saturating_sub(at_ms) <= limits.max_span_ms
     }
 
-    fn push(&mut self, at_ms: i64, parts: [&str; 2]) {
-        let start = self.text.len();
-        for part in parts {
-            self.text.push_str(part);
-        }
-        self.events.push((at_ms, start, self.text.len()));
+    /// Makes an event of what was appended to the text since the last one.
+    fn close_event(&mut self, at_ms: i64, message_bytes: usize) {
+        let start = self.events.last().map_or(0, |event| event.end);
+        self.events.push(Event { at_ms, start, end: self.text.len(), message_bytes });
+        self.message_bytes += message_bytes;
         self.min_ms = self.min_ms.min(at_ms);
         self.max_ms = self.max_ms.max(at_ms);
     }
 
     fn sorted(mut self) -> Self {
-        self.events.sort_by_key(|(at_ms, ..)| *at_ms);
+        self.events.sort_by_key(|event| event.at_ms);
         self
     }
 }
@@ -190,7 +237,8 @@ impl fmt::Debug for LogBatch {
 /// assert_eq!(batcher.push(event(5, "{}"), now_ms), Err(EventRefusal::TooOld));
 /// assert_eq!(batcher.push(event(now_ms - 9, "{\"a\":1}"), now_ms), Ok(None));
 /// let batches = batcher.flush();
-/// assert_eq!(batches[0].events().collect::<Vec<_>>(), [(now_ms - 9, "{\"a\":1}"), (now_ms, "{}")]);
+/// let messages: Vec<_> = batches[0].events().map(|(_, message)| message).collect();
+/// assert_eq!(messages, ["{\"a\":1}", "{}"]);
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct LogBatcher {
@@ -198,7 +246,8 @@ pub struct LogBatcher {
     /// In order of creation.
     open: Vec<LogBatch>,
     /// Positions in `open`.
-    by_stream: HashMap<(SharedStr, SharedStr), usize>,
+    by_stream: HashTable<usize>,
+    hasher: DefaultHashBuilder,
     refused: [u64; EventRefusal::ALL.len()],
 }
 
@@ -221,21 +270,62 @@ impl LogBatcher {
         let (at_ms, parts) = self.limits.check(event, now_ms).inspect_err(|refusal| {
             self.refused[*refusal as usize] += 1;
         })?;
-        let bytes = parts[0].len() + parts[1].len() + EVENT_OVERHEAD_BYTES;
-        let key = (event.group.clone(), event.stream.clone());
-        let open = &mut self.open;
-        let at = *self.by_stream.entry(key).or_insert_with_key(|(group, stream)| {
+        let message_bytes = parts[0].len() + parts[1].len();
+        let (batch, closed) = self.batch((event.group, event.stream), at_ms, message_bytes);
+        for part in parts {
+            write_plain_escaped(part, &mut batch.text);
+        }
+        batch.close_event(at_ms, message_bytes);
+        Ok(closed)
+    }
+
+    /// As [`Self::push`], of an event whose message is escaped already.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn push_escaped(
+        &mut self,
+        event: EscapedEventRef<'_>,
+        now_ms: i64,
+    ) -> Result<Option<LogBatch>, EventRefusal> {
+        let EscapedEventRef { group, stream, timestamp_ms, escaped, message_bytes } = event;
+        if message_bytes + EVENT_OVERHEAD_BYTES > self.limits.max_event_bytes {
+            // Refused or cut, which wants the message as it is.
+            let message = &event.message();
+            return self.push(LogEventRef { group, stream, timestamp_ms, message }, now_ms);
+        }
+        let at_ms = self.limits.time(timestamp_ms, message_bytes, now_ms).inspect_err(|refusal| {
+            self.refused[*refusal as usize] += 1;
+        })?;
+        let (batch, closed) = self.batch((group, stream), at_ms, message_bytes);
+        batch.text.push_str(escaped);
+        batch.close_event(at_ms, message_bytes);
+        Ok(closed)
+    }
+
+    /// The open batch of a stream with room for such an event, and the one that had none.
+    fn batch(
+        &mut self,
+        (group, stream): (&SharedStr, &SharedStr),
+        at_ms: i64,
+        message_bytes: usize,
+    ) -> (&mut LogBatch, Option<LogBatch>) {
+        let Self { limits, open, by_stream, hasher, .. } = self;
+        let hash = hasher.hash_one((group, stream));
+        let known = by_stream.find(hash, |at| open[*at].group == *group && open[*at].stream == *stream);
+        let at = known.copied().unwrap_or_else(|| {
             open.push(LogBatch::new(group.clone(), stream.clone()));
-            open.len() - 1
+            let at = open.len() - 1;
+            by_stream.insert_unique(hash, at, |at| hasher.hash_one((&open[*at].group, &open[*at].stream)));
+            at
         });
         let batch = &mut open[at];
         let mut closed = None;
-        if !batch.is_empty() && !batch.takes(bytes, at_ms, &self.limits) {
+        if !batch.is_empty() && !batch.takes(message_bytes + EVENT_OVERHEAD_BYTES, at_ms, limits) {
             let next = LogBatch::new(batch.group.clone(), batch.stream.clone());
             closed = Some(core::mem::replace(batch, next).sorted());
         }
-        batch.push(at_ms, parts);
-        Ok(closed)
+        (batch, closed)
     }
 
     /// Closes all batches and hands them out in order of creation.
@@ -280,8 +370,13 @@ impl LogLimits {
             let boundary = (0..=kept).rev().find(|at| event.message.is_char_boundary(*at)).unwrap_or(0);
             parts = [event.message.get(..boundary).unwrap_or_default(), CUT_SUFFIX];
         }
-        let at_ms = if event.timestamp_ms == 0 { now_ms } else { event.timestamp_ms };
-        if event.message.is_empty() {
+        Ok((self.time(event.timestamp_ms, event.message.len(), now_ms)?, parts))
+    }
+
+    /// Time of an event, if it can be sent by that.
+    fn time(&self, timestamp_ms: i64, message_bytes: usize, now_ms: i64) -> Result<i64, EventRefusal> {
+        let at_ms = if timestamp_ms == 0 { now_ms } else { timestamp_ms };
+        if message_bytes == 0 {
             return Err(EventRefusal::Empty);
         }
         let age_ms = now_ms.saturating_sub(at_ms);
@@ -291,7 +386,7 @@ impl LogLimits {
         if age_ms < -self.max_ahead_ms {
             return Err(EventRefusal::TooNew);
         }
-        Ok((at_ms, parts))
+        Ok(at_ms)
     }
 }
 
@@ -420,6 +515,64 @@ mod tests {
         }
         let lens: Vec<usize> = pusher.flush()[0].events().map(|(_, message)| message.len()).collect();
         assert_eq!(lens, [2, 1, 3]);
+    }
+
+    #[test]
+    fn an_escaped_event_fares_as_the_plain_one() {
+        let name = SharedStr::from("g");
+        let now_ms = NOW;
+        for limits in [LogLimits::default(), LogLimits { max_event_bytes: 26 + 20, ..LogLimits::upstream() }]
+        {
+            for (message, timestamp_ms) in [
+                (r#"{"a":"\\ é\u003c","b":1}"#, NOW),
+                ("plain", 0),
+                ("", NOW),
+                ("too old", 1),
+                ("control \u{1}\n\t and \u{2028} and a quote \"", NOW),
+            ] {
+                let (mut plain, mut escaped) =
+                    (LogBatcher::new(limits.clone()), LogBatcher::new(limits.clone()));
+                let event = LogEventRef { group: &name, stream: &name, timestamp_ms, message };
+                let mut text = String::new();
+                write_plain_escaped(message, &mut text);
+                let outcome = escaped.push_escaped(
+                    EscapedEventRef {
+                        group: &name,
+                        stream: &name,
+                        timestamp_ms,
+                        escaped: &text,
+                        message_bytes: message.len(),
+                    },
+                    now_ms,
+                );
+                assert_eq!(outcome, plain.push(event, now_ms));
+                assert!(EventRefusal::ALL.iter().all(|it| escaped.refused(*it) == plain.refused(*it)));
+                let batches = plain.flush();
+                assert_eq!(escaped.flush(), batches);
+                let is_cut = message.len() > limits.max_event_bytes - EVENT_OVERHEAD_BYTES;
+                for (_, kept) in batches.iter().flat_map(LogBatch::events).filter(|_| !is_cut) {
+                    assert_eq!(kept, message);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_batch_in_two_has_all_events() {
+        let mut pusher = Pusher::new(LogLimits::default());
+        for (len, at_ms) in [(1, NOW), (2, NOW - 5), (3, NOW + 7)] {
+            pusher.add("s", len, at_ms).unwrap();
+        }
+        let whole = pusher.flush().remove(0);
+        for count in 0..5 {
+            let (first, second) = whole.clone().split(count);
+            assert_eq!(first.len(), count.min(3));
+            assert_eq!(first.size_bytes() + second.size_bytes(), whole.size_bytes());
+            assert_eq!(
+                first.events().chain(second.events()).collect::<Vec<_>>(),
+                whole.events().collect::<Vec<_>>()
+            );
+        }
     }
 
     #[test]

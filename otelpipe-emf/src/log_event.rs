@@ -1,8 +1,11 @@
 //! Log events: an EMF document with its time and destination.
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 
 use otelpipe_core::shared_str::SharedStr;
+
+use crate::json::unescape;
 
 /// A message on its way to a log stream.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -28,6 +31,28 @@ pub struct LogEventRef<'a> {
     pub timestamp_ms: i64,
     /// The message, for EMF one JSON object in one line.
     pub message: &'a str,
+}
+
+/// The same with the message as it stands in a request: between the quotes of a JSON string.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct EscapedEventRef<'a> {
+    /// Log group.
+    pub group: &'a SharedStr,
+    /// Log stream of the group.
+    pub stream: &'a SharedStr,
+    /// Milliseconds since the Unix epoch.
+    pub timestamp_ms: i64,
+    /// The message with its quotes and backslashes escaped.
+    pub escaped: &'a str,
+    /// Bytes of the message before it was escaped, which are those that the service counts.
+    pub message_bytes: usize,
+}
+
+impl EscapedEventRef<'_> {
+    /// The message. Allocates, save for a message without quotes and backslashes.
+    pub fn message(&self) -> Cow<'_, str> {
+        unescape(self.escaped)
+    }
 }
 
 impl LogEventRef<'_> {

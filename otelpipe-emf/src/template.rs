@@ -150,7 +150,7 @@ impl Templates {
             rest = after;
             match hole {
                 None => number::write_i64(timestamp_ms, out),
-                Some(at) => complex.write(values[usize::from(*at)], out),
+                Some(at) => complex.write(values[usize::from(*at)], "\"", out),
             }
         }
         out.push_str(rest);

@@ -16,6 +16,7 @@ use otelpipe_core::resource::{Resource, Scope};
 use otelpipe_emf::config::{EmfConfig, MetricDeclarationConfig};
 use otelpipe_emf::encoder::EmfEncoder;
 use otelpipe_emf::frame::FrameCounts;
+use otelpipe_emf::log_batch::LogBatcher;
 use otelpipe_emf::log_event::LogEvent;
 use otelpipe_emf::options::EmfOptions;
 use proptest::prelude::*;
@@ -290,16 +291,17 @@ fn options() -> impl Strategy<Value = EmfOptions> {
     )
 }
 
-/// An encoder of frames, and one of the batches that they stand for.
+/// An encoder of frames, in both forms, and one of the batches that they stand for.
 struct Both {
     frames: EmfEncoder,
+    escaped: EmfEncoder,
     batches: EmfEncoder,
 }
 
 impl Both {
     fn new(config: &EmfConfig, options: &EmfOptions) -> Self {
         let encoder = || EmfEncoder::compile(config, options.clone()).unwrap().0;
-        Self { frames: encoder(), batches: encoder() }
+        Self { frames: encoder(), escaped: encoder(), batches: encoder() }
     }
 
     /// Encodes with both; returns what both came to, and how many documents were spliced.
@@ -314,6 +316,15 @@ impl Both {
         prop_assert_eq!(&ours, &theirs);
         prop_assert_eq!(report, expected);
         prop_assert_eq!(self.frames.remembered_series(), self.batches.remembered_series());
+        let (mut plain, mut escaped) = (LogBatcher::default(), LogBatcher::default());
+        let (mut closed, mut expected_closed) = (Vec::new(), Vec::new());
+        self.escaped.encode_frames_escaped(parts, now_ms, |event| {
+            closed.push(escaped.push_escaped(event, now_ms).unwrap());
+        });
+        for event in &theirs {
+            expected_closed.push(plain.push(event.as_ref(), now_ms).unwrap());
+        }
+        prop_assert!(closed == expected_closed && escaped.flush() == plain.flush());
         Ok((ours, spliced))
     }
 }

@@ -12,12 +12,14 @@ use otelpipe_core::point::{ExponentialHistogramPoint, SummaryPoint};
 use otelpipe_core::shared_str::SharedStr;
 use otelpipe_core::time::{NS_PER_MS, TimeNs, ms_from_ns};
 
+use super::Form;
 use super::texts::{Step, Texts, TextsBuilder};
 use super::trace::{ENDED, NOT_FINITE, OTHER, Other, OtherKind, Source, Trace, Verdict};
 use crate::datapoint::{Complex, EmfValue, Statistics, summary_is_finite};
 use crate::delta::SeriesKey;
 use crate::document::{DocumentWriter, Written};
 use crate::group::{Groups, LabelHasher, NameId};
+use crate::json::write_plain_escaped;
 use crate::log_event::LogEventRef;
 use crate::pass::{Pass, State, increase, summary_increase};
 use crate::report::EmfReport;
@@ -41,6 +43,9 @@ pub(crate) struct Compiled {
     /// The group of each document.
     documents: Box<[u32]>,
     texts: Texts,
+    form: Form,
+    /// Of each document the bytes that its escapes add; none where nothing is escaped.
+    escapes: Box<[u32]>,
     /// What comes of putting the points into groups, and of writing these.
     arrival: EmfReport,
     pub(crate) writing: EmfReport,
@@ -69,7 +74,7 @@ impl Compiled {
     /// `None` if some of that does depend on them.
     ///
     /// Leaves the last values of cumulative series alone, and takes none to be the first.
-    pub(crate) fn new(rules: &Rules, state: &mut State, batch: &MetricBatch) -> Option<Self> {
+    pub(crate) fn new(rules: &Rules, state: &mut State, batch: &MetricBatch, form: Form) -> Option<Self> {
         let Pass { groups, mut metrics, report: arrival, state, trace, .. } = trace_of(rules, state, batch);
         let trace = trace?;
         if trace.has_untimed || !keys_are_unique(&trace) {
@@ -84,6 +89,9 @@ impl Compiled {
             entries: Vec::new(),
             builder: TextsBuilder::default(),
             documents: Vec::new(),
+            form,
+            escapes: Vec::new(),
+            scratch: String::new(),
             most_bytes: rules.options.max_message_bytes,
             fits: true,
         };
@@ -99,12 +107,14 @@ impl Compiled {
                 return None;
             }
         }
-        let Recording { builder, documents, .. } = recording;
+        let Recording { builder, documents, escapes, .. } = recording;
         writing.spliced = writing.documents;
         let places = places(&groups, rules, &state.hashers[0]);
         Some(Self {
             texts: builder.finish()?,
             documents: documents.into(),
+            form,
+            escapes: escapes.into(),
             rivals: rivals(&places),
             groups: groups
                 .groups
@@ -120,6 +130,11 @@ impl Compiled {
             arrival,
             writing,
         })
+    }
+
+    /// How the documents are written.
+    pub(crate) fn form(&self) -> Form {
+        self.form
     }
 
     /// Number of groups.
@@ -144,6 +159,7 @@ impl Compiled {
             + size_of_val(&*self.increases)
             + size_of_val(&*self.groups)
             + size_of_val(&*self.documents)
+            + size_of_val(&*self.escapes)
     }
 
     /// Whether every point comes to the same as when this was made, and the points of each
@@ -315,15 +331,16 @@ impl Compiled {
         })
     }
 
-    /// Hands over the documents, in order.
+    /// Hands over the documents, in order, with their bytes before they were escaped.
     pub(crate) fn write(
         &self,
         filling: Filling<'_>,
         state: &State,
         default_stream: &SharedStr,
         out: &mut String,
-        emit: &mut impl FnMut(LogEventRef<'_>),
+        emit: &mut impl FnMut(LogEventRef<'_>, usize),
     ) {
+        let quote = self.form.quote();
         let Filling { numbers, times, values } = filling;
         for (at, group) in self.documents.iter().enumerate() {
             let timestamp_ms = ms_from_ns(times[*group as usize]);
@@ -331,17 +348,19 @@ impl Compiled {
             out.clear();
             self.texts.write(at, out, |step, out| match step {
                 Step::Slot(slot) => number::write_json(numbers[slot as usize].value.as_f64(), out),
-                Step::Value(at) => state.complex.write(values[at as usize], out),
+                Step::Value(at) => state.complex.write(values[at as usize], quote, out),
                 Step::Time => number::write_i64(timestamp_ms, out),
                 Step::Text(_) => {}
             });
             let stream = state.names.get(stream);
-            emit(LogEventRef {
+            let event = LogEventRef {
                 group: state.names.get(group),
                 stream: if stream.is_empty() { default_stream } else { stream },
                 timestamp_ms,
                 message: out,
-            });
+            };
+            let escapes = self.escapes.get(at).map_or(0, |escapes| *escapes as usize);
+            emit(event, out.len() - escapes);
         }
     }
 }
@@ -402,6 +421,9 @@ struct Recording<'t> {
     entries: Vec<u32>,
     builder: TextsBuilder,
     documents: Vec<u32>,
+    form: Form,
+    escapes: Vec<u32>,
+    scratch: String,
     most_bytes: usize,
     fits: bool,
 }
@@ -412,28 +434,43 @@ impl Recording<'_> {
         let mut cuts = written.cuts.iter().copied().peekable();
         let mut from = 0;
         let mut longest = message.len();
+        if self.form == Form::Escaped {
+            self.escapes.push(0);
+        }
         for hole in written.holes {
             while let Some(cut) = cuts.next_if(|cut| *cut <= hole.start) {
-                self.builder.text(message.get(from..cut).unwrap_or_default());
+                self.text(message.get(from..cut).unwrap_or_default());
                 from = cut;
             }
-            self.builder.text(message.get(from..hole.start).unwrap_or_default());
+            self.text(message.get(from..hole.start).unwrap_or_default());
             from = hole.end;
             let step = self.step(hole.value);
             longest += match step {
                 Step::Value(_) => EmfValue::LONGEST,
                 _ => EmfValue::LONGEST_NUMBER,
             };
+            if let (Step::Value(_), Some(escapes)) = (step, self.escapes.last_mut()) {
+                let value = message.get(hole.start..hole.end).unwrap_or_default();
+                *escapes += count(value.bytes().filter(|byte| *byte == b'"').count());
+            }
             self.builder.step(step);
         }
         for cut in cuts {
-            self.builder.text(message.get(from..cut).unwrap_or_default());
+            self.text(message.get(from..cut).unwrap_or_default());
             from = cut;
         }
-        self.builder.text(message.get(from..).unwrap_or_default());
+        self.text(message.get(from..).unwrap_or_default());
         self.builder.end();
         self.documents.push(group);
         self.fits &= longest <= self.most_bytes;
+    }
+
+    fn text(&mut self, text: &str) {
+        let Some(escapes) = self.escapes.last_mut() else { return self.builder.text(text) };
+        self.scratch.clear();
+        write_plain_escaped(text, &mut self.scratch);
+        *escapes += count(self.scratch.len() - text.len());
+        self.builder.text(&self.scratch);
     }
 
     fn step(&self, value: Option<u16>) -> Step {
@@ -485,6 +522,11 @@ fn rivals(places: &[u64]) -> Box<[u32]> {
     sorted.sort_unstable();
     let same = sorted.chunk_by(|a, b| a.0 == b.0).filter(|same| same.len() > 1);
     same.flatten().map(|(_, at)| *at).collect()
+}
+
+/// A document is far shorter than 4 GiB.
+fn count(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
 }
 
 fn placed(place: impl Hash, at_ms: i64, hasher: &LabelHasher) -> u64 {

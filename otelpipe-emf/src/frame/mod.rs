@@ -51,6 +51,23 @@ pub struct FrameCounts {
     pub kept_bytes: usize,
 }
 
+/// How documents are handed over.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Form {
+    Plain,
+    /// As they stand between the quotes of a JSON string.
+    Escaped,
+}
+
+impl Form {
+    fn quote(self) -> &'static str {
+        match self {
+            Self::Plain => "\"",
+            Self::Escaped => "\\\"",
+        }
+    }
+}
+
 /// What is known of the shapes in use.
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
@@ -158,8 +175,8 @@ impl Frames {
         &mut self,
         parts: &[Metrics],
         batches: &[OnceCell<MetricBatch>],
-        rules: &Rules,
-        state: &mut State,
+        form: Form,
+        (rules, state): (&Rules, &mut State),
     ) {
         self.call += 1;
         self.runs.clear();
@@ -171,7 +188,7 @@ impl Frames {
                     self.counts.batches += 1;
                     REFERENCE
                 }
-                Metrics::Frame(frame) => self.choose_one(frame, part, rules, state),
+                Metrics::Frame(frame) => self.choose_one(frame, part, form, (rules, state)),
             };
             self.runs.push(run);
         }
@@ -184,7 +201,13 @@ impl Frames {
         }
     }
 
-    fn choose_one(&mut self, frame: &Frame, part: Part<'_>, rules: &Rules, state: &mut State) -> Run {
+    fn choose_one(
+        &mut self,
+        frame: &Frame,
+        part: Part<'_>,
+        form: Form,
+        (rules, state): (&Rules, &mut State),
+    ) -> Run {
         let address = Arc::as_ptr(frame.shape()).addr();
         if !self.known.contains_key(&address) {
             self.counts.first_seen += 1;
@@ -196,15 +219,15 @@ impl Frames {
         let known = known.get_mut(&address).expect("it was added if it was not there");
         let start = times.len();
         let spliced = Run::Spliced { address, times: start, values: 0 };
-        if known.holds(frame, times, trial) {
+        if known.holds(frame, form, times, trial) {
             (known.misses, known.used_in) = (0, *call);
             return spliced;
         }
         if known.used_in != *call && known.is_due() {
-            let compiled = Compiled::new(rules, state, batch(part));
+            let compiled = Compiled::new(rules, state, batch(part), form);
             counts.compiled += u64::from(compiled.is_some());
             known.render(compiled);
-            if known.holds(frame, times, trial) {
+            if known.holds(frame, form, times, trial) {
                 known.used_in = *call;
                 return spliced;
             }
@@ -299,7 +322,7 @@ impl Frames {
         (frame, run): (&Frame, Run),
         (state, default_stream): (&State, &SharedStr),
         report: &mut EmfReport,
-        emit: &mut impl FnMut(LogEventRef<'_>),
+        emit: &mut impl FnMut(LogEventRef<'_>, usize),
     ) {
         let Run::Spliced { address, times, values } = run else { return };
         let Some(compiled) = self.known.get(&address).and_then(|known| known.compiled.as_ref()) else {
@@ -330,8 +353,10 @@ impl Known {
 
     /// Whether the frame's points come to what is compiled; if so, appends the times of its
     /// groups.
-    fn holds(&self, frame: &Frame, times: &mut Vec<TimeNs>, trial: &mut Trial) -> bool {
-        let Some(compiled) = &self.compiled else { return false };
+    fn holds(&self, frame: &Frame, form: Form, times: &mut Vec<TimeNs>, trial: &mut Trial) -> bool {
+        let Some(compiled) = self.compiled.as_ref().filter(|compiled| compiled.form() == form) else {
+            return false;
+        };
         let start = times.len();
         times.resize(start + compiled.groups(), 0);
         let holds = compiled.holds(frame.columns(), &mut times[start..], trial);

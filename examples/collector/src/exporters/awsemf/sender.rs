@@ -8,8 +8,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use otelpipe_emf::log_batch::{EventRefusal, LogBatch, LogBatcher, LogLimits};
-use otelpipe_emf::log_event::LogEventRef;
+use otelpipe_emf::log_batch::LogBatch;
 use otelpipe_emf::put_log_events::{LogsCall, NewLogGroup, write_body};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
@@ -258,7 +257,7 @@ impl Task {
         let refused = count(rejected.count(all));
         if refused > 0 {
             let points = job.batch.events().enumerate().filter(|(at, _)| rejected.contains(*at));
-            let points = points.map(|(_, (_, message))| points_of(message)).sum();
+            let points = points.map(|(_, (_, message))| points_of(&message)).sum();
             let (group, stream) = (job.batch.group(), job.batch.stream());
             let text = format!(
                 "{refused} of {all} log events of {group}/{stream} are too old or too new for CloudWatch Logs"
@@ -277,7 +276,7 @@ impl Task {
 
     fn lost(&self, job: &Job, failure: &LogsError) {
         let events = count(job.batch.len());
-        let points = job.batch.events().map(|(_, message)| points_of(message)).sum();
+        let points = job.batch.events().map(|(_, message)| points_of(&message)).sum();
         let text = format!("log group {}, stream {}: {failure}", job.batch.group(), job.batch.stream());
         self.ledger.lose(failure.kind().reason(), events, points, &text);
         match &job.ticket {
@@ -299,31 +298,16 @@ async fn put(client: Arc<LogsClient>, job: Job) -> (Job, Result<Rejected, LogsEr
 
 /// The batch in two, to find what the service does not accept.
 fn halves(job: Job) -> impl Iterator<Item = Job> {
-    let half = job.batch.len().div_ceil(2);
-    let unlimited = LogLimits {
-        max_batch_bytes: usize::MAX,
-        max_batch_events: half,
-        max_span_ms: i64::MAX,
-        max_event_bytes: usize::MAX,
-        max_age_ms: i64::MAX,
-        max_ahead_ms: i64::MAX,
-        cut_long_messages: false,
-    };
-    let mut batcher = LogBatcher::new(unlimited);
-    let mut parts = Vec::with_capacity(2);
-    for (timestamp_ms, message) in job.batch.events() {
-        let event =
-            LogEventRef { group: job.batch.group(), stream: job.batch.stream(), timestamp_ms, message };
-        let closed: Result<_, EventRefusal> = batcher.push(event, timestamp_ms);
-        parts.extend(closed.expect("what was in a batch fits into one without limits"));
-    }
-    parts.extend(batcher.flush());
-    parts.into_iter().map(move |batch| Job {
+    let Job { batch, room, ticket, since, retries, splits_left } = job;
+    let half = batch.len().div_ceil(2);
+    let (first, second) = batch.split(half);
+    [first, second].into_iter().map(move |batch| Job {
         batch,
-        room: Arc::clone(&job.room),
-        ticket: job.ticket.clone(),
-        splits_left: job.splits_left - 1,
-        ..job
+        room: Arc::clone(&room),
+        ticket: ticket.clone(),
+        since,
+        retries,
+        splits_left: splits_left - 1,
     })
 }
 
