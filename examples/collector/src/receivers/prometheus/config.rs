@@ -10,7 +10,9 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::component::BuildContext;
-use crate::config::{ComponentId, GoDuration, Leniency, Node, Problems, PromDuration, Value, decode};
+use crate::config::{
+    ComponentId, GoDuration, Leniency, NO_EFFECT, Node, Problems, PromDuration, Value, decode,
+};
 use crate::discovery::file::{FileDiscovery, is_valid_path};
 use crate::discovery::http::HttpDiscovery;
 use crate::discovery::kubernetes::KubernetesDiscovery;
@@ -159,6 +161,7 @@ impl Settings {
         let Some(mut config) = decode::<ScrapeConfig>(&rest, path, Leniency::Prometheus, problems) else {
             return;
         };
+        warn_of_idle_keys(&rest, path, problems);
         for rules in [&mut config.relabel_configs, &mut config.metric_relabel_configs] {
             // Upstream writes its configuration out and reads it again, which loses empty texts.
             for rule in rules {
@@ -227,7 +230,9 @@ impl Settings {
 fn read_global(config: &Node, path: &str, problems: &mut Problems) -> GlobalConfig {
     match config.get("global") {
         Some(global) => {
-            decode(global, &format!("{path}::global"), Leniency::Prometheus, problems).unwrap_or_default()
+            let path = format!("{path}::global");
+            warn_of_idle_keys(global, &path, problems);
+            decode(global, &path, Leniency::Prometheus, problems).unwrap_or_default()
         }
         None => GlobalConfig::default(),
     }
@@ -341,6 +346,21 @@ fn refuse_sections(config: &Node, path: &str, problems: &mut Problems) {
     }
 }
 
+/// Keys of a job, or of all, that do something in ADOT and nothing here.
+fn warn_of_idle_keys(node: &Node, path: &str, problems: &mut Problems) {
+    const IDLE: [&str; 4] = [
+        "native_histogram_bucket_limit",
+        "native_histogram_min_bucket_factor",
+        "scrape_failure_log_file",
+        "scrape_native_histograms",
+    ];
+    for key in IDLE {
+        if let Some(value) = node.get(key).filter(|value| !value.is_zero()) {
+            problems.warning(Some(&value.span), &format!("{path}::{key}"), NO_EFFECT, None);
+        }
+    }
+}
+
 fn warn_of_old_keys(node: &Node, keys: &ReceiverKeys, problems: &mut Problems) {
     if keys.target_allocator.is_some() {
         problems.error_at(
@@ -398,6 +418,26 @@ fn seed(global: &GlobalConfig, cx: &BuildContext) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn native_histograms_are_not_scraped_and_that_is_said() {
+        let text = "config: {global: {scrape_native_histograms: true, evaluation_interval: 1m}, scrape_configs: \
+                    [{job_name: a, scrape_failure_log_file: f, native_histogram_bucket_limit: 0}]}";
+        let mut problems = Problems::new();
+        let node = crate::config::yaml::parse(text, &Arc::from("c.yaml"), &mut problems).expect("valid YAML");
+        let id = ComponentId::parse("prometheus").expect("a valid id");
+        let cx = crate::commands::run::context(&crate::env::Env::default(), crate::gates::defaults());
+        assert!(Settings::read(&id, &node, &cx, &mut problems).is_some());
+        let found: Vec<_> =
+            problems.iter().map(|problem| (problem.path.as_str(), &*problem.message)).collect();
+        assert_eq!(
+            found,
+            [
+                ("receivers::prometheus::config::global::scrape_native_histograms", NO_EFFECT),
+                ("receivers::prometheus::config::scrape_configs[0]::scrape_failure_log_file", NO_EFFECT),
+            ]
+        );
+    }
 
     #[test]
     fn gates_of_upstream_change_what_scrapes_give() {
