@@ -188,14 +188,13 @@ impl HttpSettings {
         let proxy =
             if self.proxy_url.is_empty() { Proxy::from_env(&cx.env) } else { Proxy::url(&self.proxy_url)? };
         let pem = |pem: &Option<Secret>| pem.as_ref().map(|pem| pem.expose().to_owned());
-        let file = |file: &Option<PathBuf>| file.clone().filter(|file| !file.as_os_str().is_empty());
         let tls = TlsOptions {
-            ca_file: file(&self.tls.ca_file),
+            ca_file: self.tls.ca_file.clone(),
             ca_pem: pem(&self.tls.ca_pem),
             include_system_roots: self.tls.include_system_ca_certs_pool,
-            cert_file: file(&self.tls.cert_file),
+            cert_file: self.tls.cert_file.clone(),
             cert_pem: pem(&self.tls.cert_pem),
-            key_file: file(&self.tls.key_file),
+            key_file: self.tls.key_file.clone(),
             key_pem: pem(&self.tls.key_pem),
             server_name: Some(self.tls.server_name_override.clone()).filter(|name| !name.is_empty()),
             insecure_skip_verify: self.tls.insecure_skip_verify,

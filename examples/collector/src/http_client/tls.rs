@@ -126,7 +126,7 @@ fn verifier(
         return Ok(Arc::new(AcceptAny(provider)));
     }
     let mut roots = RootCertStore::empty();
-    if let Some(file) = &options.ca_file {
+    if let Some(file) = named(&options.ca_file) {
         add_roots_of(&mut roots, file)?;
     }
     if let Some(text) = &options.ca_pem {
@@ -142,6 +142,11 @@ fn verifier(
         Ok(verifier) => Ok(verifier),
         Err(failure) => Err(HttpError::Tls(failure.to_string())),
     }
+}
+
+/// A file that a setting names; an empty text names none.
+pub(crate) fn named(file: &Option<PathBuf>) -> Option<&Path> {
+    file.as_deref().filter(|file| !file.as_os_str().is_empty())
 }
 
 /// Adds the authorities of a PEM file.
@@ -172,8 +177,8 @@ pub(crate) fn identity(
     key_file: &Option<PathBuf>,
     key_pem: &Option<String>,
 ) -> Result<Option<Identity>, HttpError> {
-    let part = |file: &Option<PathBuf>, pem: &Option<String>, name: &str| match (file, pem) {
-        (Some(file), _) => Ok(Some((read(file)?, file.clone()))),
+    let part = |file: &Option<PathBuf>, pem: &Option<String>, name: &str| match (named(file), pem) {
+        (Some(file), _) => Ok(Some((read(file)?, file.to_owned()))),
         (None, Some(pem)) => Ok(Some((pem.clone().into_bytes(), PathBuf::from(name)))),
         (None, None) => Ok(None),
     };

@@ -57,7 +57,7 @@ impl TlsServerSettings {
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(versions)
             .map_err(|failure| tls(&failure))?;
-        let builder = match &self.client_ca_file {
+        let builder = match tls_parts::named(&self.client_ca_file) {
             None => builder.with_no_client_auth(),
             Some(file) => {
                 let mut roots = RootCertStore::empty();

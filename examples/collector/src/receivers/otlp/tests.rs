@@ -278,7 +278,8 @@ async fn with_tls_both_protocols_are_served_to_those_who_trust_the_certificate()
     let (cert, key) = (made.cert.pem(), made.signing_key.serialize_pem());
     let indented = |pem: &str| pem.trim().replace('\n', "\n          ");
     let text = format!(
-        "protocols:\n  http:\n    endpoint: localhost:0\n    tls:\n      cert_pem: |\n          {}\n      key_pem: |\n          {}\n",
+        "protocols:\n  http:\n    endpoint: localhost:0\n    tls:\n      cert_file: ''\n      client_ca_file: ''\n      \
+         cert_pem: |\n          {}\n      key_pem: |\n          {}\n",
         indented(&cert),
         indented(&key)
     );
