@@ -86,16 +86,21 @@ struct FamilySlot {
 /// What becomes one point.
 #[derive(Debug)]
 struct Group {
-    family: u32,
-    epoch: u32,
     attributes: Attributes,
+    family: u32,
+    /// Index into [`Assembly::parts`], if it has some.
+    parts: u32,
+}
+
+/// How far a group has come in the current scrape.
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
     time_ms: i64,
     created_s: f64,
+    epoch: u32,
     /// Index into the family's numbers; of histograms and summaries, into the points that
     /// were made last.
     at: u32,
-    /// Index into [`Assembly::parts`], if it was ever a histogram or summary.
-    parts: u32,
 }
 
 /// Samples of a histogram or summary point.
@@ -127,6 +132,8 @@ pub(crate) struct Assembly {
     families: Vec<FamilySlot>,
     family_index: HashMap<(u32, SharedStr), u32>,
     groups: Vec<Group>,
+    /// By group, as far as there were any samples since [`Assembly::shrink`].
+    progress: Vec<Progress>,
     /// By family and the address of the interned attribute list.
     group_index: HashTable<u32>,
     hasher: DefaultHashBuilder,
@@ -231,7 +238,11 @@ impl Assembly {
         if role == Role::Unbound {
             return Err(AddError::NoBound);
         }
+        if self.progress.len() <= place.group as usize {
+            self.progress.resize(self.groups.len(), Progress::default());
+        }
         let group = &mut self.groups[place.group as usize];
+        let progress = &mut self.progress[place.group as usize];
         let family = &mut self.families[group.family as usize];
         if family.epoch != epoch {
             family.epoch = epoch;
@@ -240,11 +251,8 @@ impl Assembly {
             family.groups.clear();
             family.numbers.reserve_exact(family.last_len);
         }
-        if group.epoch != epoch {
-            group.epoch = epoch;
-            group.at = NONE;
-            group.time_ms = time_ms;
-            group.created_s = 0.0;
+        if progress.epoch != epoch {
+            *progress = Progress { time_ms, created_s: 0.0, epoch, at: NONE };
             if family.kind_is_merged() {
                 family.groups.push(place.group);
                 if group.parts == NONE {
@@ -253,13 +261,13 @@ impl Assembly {
                 }
                 self.parts[group.parts as usize].clear();
             }
-        } else if group.time_ms != time_ms {
+        } else if progress.time_ms != time_ms {
             return Err(AddError::InconsistentTime);
         }
         let parts = self.parts.get_mut(group.parts as usize);
         match (role, parts) {
-            (Role::Value, _) => group.set_number(family, value),
-            (Role::Created, _) => group.set_created(family, value),
+            (Role::Value, _) => progress.set_number(&group.attributes, family, value),
+            (Role::Created, _) => progress.set_created(family, value),
             (Role::Sum, Some(parts)) => parts.sum = Some(value),
             (Role::Count, Some(parts)) => parts.count = Some(value),
             (Role::Bound(bound), Some(parts)) => parts.bounds.push((bound, value)),
@@ -272,14 +280,17 @@ impl Assembly {
     /// Sets the start time of the point that a sample belongs to, in milliseconds.
     #[expect(clippy::cast_precision_loss, reason = "upstream keeps seconds as a float too")]
     pub(crate) fn set_start(&mut self, place: &Place, start_ms: i64) {
-        if let Some(group) = self.groups.get_mut(place.group as usize).filter(|g| g.epoch == self.epoch) {
-            group.set_created(&mut self.families[group.family as usize], start_ms as f64 / 1_000.0);
+        let Some(progress) = self.progress.get_mut(place.group as usize) else { return };
+        if progress.epoch == self.epoch {
+            let family = self.groups[place.group as usize].family;
+            progress.set_created(&mut self.families[family as usize], start_ms as f64 / 1_000.0);
         }
     }
 
     /// Attaches an exemplar to the point that a sample belongs to; summaries have none.
     pub(crate) fn add_exemplar(&mut self, place: &Place, exemplar: Exemplar) {
-        let Some(group) = self.groups.get_mut(place.group as usize) else { return };
+        let Some(group) = self.groups.get(place.group as usize) else { return };
+        let Some(progress) = self.progress.get(place.group as usize) else { return };
         let family = &mut self.families[group.family as usize];
         match family.family.kind {
             FamilyKind::Summary => {}
@@ -289,7 +300,7 @@ impl Assembly {
                 }
             }
             FamilyKind::Gauge | FamilyKind::Sum { .. } => {
-                if let Some(point) = family.numbers.get_mut(group.at as usize) {
+                if let Some(point) = family.numbers.get_mut(progress.at as usize) {
                     point.exemplars.push(exemplar);
                 }
             }
@@ -324,7 +335,7 @@ impl Assembly {
         self.taken.clear();
         for used in 0..self.used.len() {
             let slot = &mut self.families[self.used[used] as usize];
-            let data = slot.take_points(&mut self.groups, &mut self.parts);
+            let data = slot.take_points(&self.groups, &mut self.progress, &mut self.parts);
             let Some(data) = data else { continue };
             let scope_at = slot.scope;
             let (resource_out, scope_out) = match open.iter().find(|(scope, ..)| *scope == scope_at) {
@@ -386,9 +397,11 @@ impl Assembly {
         if name.version != metadata.version() || name.generation != place.generation {
             return None;
         }
-        let group = self.groups.get(place.group as usize).filter(|group| group.epoch == self.finished)?;
+        let group = self.groups.get(place.group as usize)?;
+        let progress = self.progress.get(place.group as usize);
+        let Progress { at, .. } = progress.filter(|progress| progress.epoch == self.finished)?;
         let first = first_slots[group.family as usize];
-        let slot = (first != NONE && group.at != NONE).then(|| first + group.at);
+        let slot = (first != NONE && *at != NONE).then(|| first + at);
         let kind = self.families[group.family as usize].family.kind;
         let role = *self.roles.get(place.role as usize)?;
         Some(Located { group: place.group, role, kind, slot, is_up: name.is_up })
@@ -399,11 +412,12 @@ impl Assembly {
         self.names.get(place.name as usize).is_some_and(|name| name.is_up)
     }
 
-    /// Gives back room that growth has left.
+    /// Gives back room that is not needed as long as no sample is added.
     pub(crate) fn shrink(&mut self) {
         shrink(&mut self.groups);
-        shrink(&mut self.parts);
         shrink(&mut self.names);
+        (self.progress, self.parts) = (Vec::new(), Vec::new());
+        self.groups.iter_mut().for_each(|group| group.parts = NONE);
     }
 
     /// How many slots there are: grows with every name and label set ever seen.
@@ -519,15 +533,7 @@ impl Assembly {
         }
         place.group = index(groups.len());
         self.group_index.insert_unique(hash, place.group, |at| hasher.hash_one(key(&groups[*at as usize])));
-        self.groups.push(Group {
-            family: wanted.0,
-            attributes: own,
-            epoch: 0,
-            at: NONE,
-            time_ms: 0,
-            created_s: 0.0,
-            parts: NONE,
-        });
+        self.groups.push(Group { family: wanted.0, attributes: own, parts: NONE });
     }
 
     /// The index of a role with a bound.
@@ -560,7 +566,12 @@ impl FamilySlot {
     }
 
     /// The points of this scrape; `None` when there are none.
-    fn take_points(&mut self, groups: &mut [Group], parts: &mut [Parts]) -> Option<MetricData> {
+    fn take_points(
+        &mut self,
+        groups: &[Group],
+        progress: &mut [Progress],
+        parts: &mut [Parts],
+    ) -> Option<MetricData> {
         let mut data = self.family.template.data.clone();
         let own = self.groups.iter();
         let len = match &mut data {
@@ -570,10 +581,10 @@ impl FamilySlot {
             }
             MetricData::Histogram(Histogram { points, .. }) => {
                 for at in own {
-                    let group = &mut groups[*at as usize];
+                    let (group, progress) = (&groups[*at as usize], &mut progress[*at as usize]);
                     let of_group = parts.get_mut(group.parts as usize);
-                    if let Some(point) = of_group.and_then(|parts| group.histogram_point(parts)) {
-                        group.at = index(points.len());
+                    if let Some(point) = of_group.and_then(|parts| parts.histogram_point(group, progress)) {
+                        progress.at = index(points.len());
                         points.push(point);
                     }
                 }
@@ -581,10 +592,10 @@ impl FamilySlot {
             }
             MetricData::Summary(points) => {
                 for at in own {
-                    let group = &mut groups[*at as usize];
+                    let (group, progress) = (&groups[*at as usize], &mut progress[*at as usize]);
                     let of_group = parts.get_mut(group.parts as usize);
-                    if let Some(point) = of_group.and_then(|parts| group.summary_point(parts)) {
-                        group.at = index(points.len());
+                    if let Some(point) = of_group.and_then(|parts| parts.summary_point(group, progress)) {
+                        progress.at = index(points.len());
                         points.push(point);
                     }
                 }
@@ -597,12 +608,12 @@ impl FamilySlot {
     }
 }
 
-impl Group {
-    fn set_number(&mut self, family: &mut FamilySlot, value: f64) {
+impl Progress {
+    fn set_number(&mut self, attributes: &Attributes, family: &mut FamilySlot, value: f64) {
         if self.at == NONE {
             self.at = index(family.numbers.len());
             family.numbers.push(NumberPoint {
-                attributes: self.attributes.clone(),
+                attributes: attributes.clone(),
                 start_time_ns: ns_from_s(self.created_s),
                 time_ns: ns_from_ms(self.time_ms),
                 value: NumberValue::Empty,
@@ -626,36 +637,38 @@ impl Group {
             point.start_time_ns = ns_from_s(seconds);
         }
     }
+}
 
+impl Parts {
     /// Counts of each bucket are the differences of the cumulative ones; the last one
     /// comes from the count, so the `+Inf` series plays no part.
-    fn histogram_point(&self, parts: &mut Parts) -> Option<HistogramPoint> {
-        let ended = parts.sort_bounds();
-        let count = parts.count?;
+    fn histogram_point(&mut self, group: &Group, progress: &Progress) -> Option<HistogramPoint> {
+        let ended = self.sort_bounds();
+        let count = self.count?;
         let mut point = HistogramPoint {
-            attributes: self.attributes.clone(),
-            start_time_ns: ns_from_s(self.created_s),
-            time_ns: ns_from_ms(self.time_ms),
-            explicit_bounds: Vec::with_capacity(parts.bounds.len()),
-            bucket_counts: Vec::with_capacity(parts.bounds.len() + 1),
-            exemplars: core::mem::take(&mut parts.exemplars),
+            attributes: group.attributes.clone(),
+            start_time_ns: ns_from_s(progress.created_s),
+            time_ns: ns_from_ms(progress.time_ms),
+            explicit_bounds: Vec::with_capacity(self.bounds.len()),
+            bucket_counts: Vec::with_capacity(self.bounds.len() + 1),
+            exemplars: core::mem::take(&mut self.exemplars),
             ..HistogramPoint::default()
         };
         if !ended {
             // A bucket that ended while its histogram goes on has no count.
-            parts.bounds.retain(|(_, value)| !is_stale(*value));
+            self.bounds.retain(|(_, value)| !is_stale(*value));
         }
-        if parts.bounds.last().is_some_and(|(bound, _)| *bound == f64::INFINITY) {
-            parts.bounds.pop();
+        if self.bounds.last().is_some_and(|(bound, _)| *bound == f64::INFINITY) {
+            self.bounds.pop();
         }
         if ended {
             point.flags = Flags::NO_RECORDED_VALUE;
         } else {
             point.count = whole(count);
-            point.sum = parts.sum;
+            point.sum = self.sum;
         }
         let mut before = 0.0;
-        for (bound, value) in &parts.bounds {
+        for (bound, value) in &self.bounds {
             point.explicit_bounds.push(*bound);
             point.bucket_counts.push(if ended { 0 } else { whole(value - before) });
             before = *value;
@@ -664,26 +677,24 @@ impl Group {
         Some(point)
     }
 
-    fn summary_point(&self, parts: &mut Parts) -> Option<SummaryPoint> {
-        let ended = parts.sort_bounds();
-        let count = parts.count?;
+    fn summary_point(&mut self, group: &Group, progress: &Progress) -> Option<SummaryPoint> {
+        let ended = self.sort_bounds();
+        let count = self.count?;
         let value_of = |value: f64| if ended || is_stale(value) { 0.0 } else { value };
-        let quantiles = parts.bounds.iter();
+        let quantiles = self.bounds.iter();
         Some(SummaryPoint {
-            attributes: self.attributes.clone(),
-            start_time_ns: ns_from_s(self.created_s),
-            time_ns: ns_from_ms(self.time_ms),
+            attributes: group.attributes.clone(),
+            start_time_ns: ns_from_s(progress.created_s),
+            time_ns: ns_from_ms(progress.time_ms),
             count: if ended { 0 } else { whole(count) },
-            sum: if ended { 0.0 } else { parts.sum.unwrap_or_default() },
+            sum: if ended { 0.0 } else { self.sum.unwrap_or_default() },
             quantiles: quantiles
                 .map(|(quantile, v)| Quantile { quantile: *quantile, value: value_of(*v) })
                 .collect(),
             flags: if ended { Flags::NO_RECORDED_VALUE } else { Flags::default() },
         })
     }
-}
 
-impl Parts {
     /// Puts the bounds in ascending order. Whether the point says "series ended".
     fn sort_bounds(&mut self) -> bool {
         self.bounds.sort_by(|(a, _), (b, _)| a.total_cmp(b));
