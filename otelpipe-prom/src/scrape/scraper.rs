@@ -80,8 +80,6 @@ pub struct TargetScraper {
     content_type: String,
     /// Entries of cache and metadata after the last success.
     len_at_success: usize,
-    /// Samples and metadata lines of the current body.
-    lines: usize,
     /// Version of the metadata before the current scrape.
     version: u64,
     repetition: Repetition,
@@ -131,7 +129,6 @@ impl TargetScraper {
             format: None,
             content_type: String::new(),
             len_at_success: 0,
-            lines: 0,
             version: 0,
             repetition: Repetition::default(),
         };
@@ -378,7 +375,7 @@ impl TargetScraper {
     fn is_calm(&mut self, report: &ScrapeReport) -> bool {
         let dropped = DroppedSamples { relabel: report.dropped.relabel, ..DroppedSamples::default() };
         let is_good = report.up && report.body_bytes > 0 && report.dropped == dropped;
-        let is_all_known = report.relabeled == 0 && report.stale == 0 && self.lines == self.cache.size();
+        let is_all_known = report.relabeled == 0 && report.stale == 0;
         let is_as_typed = self.metadata.version() == self.version;
         // Start times are found by looking ahead in the body.
         let looks_ahead = self.format == Some(Format::OpenMetrics) && self.rules.options.created_timestamps;
@@ -410,7 +407,6 @@ impl TargetScraper {
         let is_trusted = self.format == Some(format);
         let mut entries = Entries::new(body, options);
         self.cache.begin();
-        self.lines = 0;
         let mut state = BodyState { at_ms, ..BodyState::default() };
         loop {
             if is_trusted && self.expected_entry(&mut entries, &mut state, report) {
@@ -424,12 +420,10 @@ impl TargetScraper {
                 None => break,
                 Some(Ok(Known::Sample { key, sample })) => {
                     report.scraped += 1;
-                    self.lines += 1;
                     self.known_sample(key, &sample, &mut state, report);
                 }
                 Some(Ok(Known::Not(Entry::Sample(sample)))) => {
                     report.scraped += 1;
-                    self.lines += 1;
                     match self.cache.find(sample.series().as_bytes()).filter(|_| !is_trusted) {
                         Some(key) => self.known_sample(key, &sample.into(), &mut state, report),
                         None => self.new_sample(&sample, &mut state, report)?,
@@ -481,13 +475,11 @@ impl TargetScraper {
             let kind = if let Part::Kind(kind) = part { Some(kind) } else { None };
             entries.take_metadata(len, kind);
             self.cache.advance(key);
-            self.lines += 1;
             return true;
         }
         let Some(sample) = entries.take_series(len) else { return false };
         self.cache.advance(key);
         report.scraped += 1;
-        self.lines += 1;
         self.known_sample(key, &sample, state, report);
         true
     }
@@ -502,7 +494,6 @@ impl TargetScraper {
         part: Part,
         text: &str,
     ) {
-        self.lines += 1;
         let line = before.and_then(|before| before.get(..before.len() - entries.rest()?.len()));
         let hash = self.cache.hash(line.unwrap_or_default());
         let family = match part {

@@ -13,7 +13,7 @@ use proptest::test_runner::{Config, TestRunner};
 use crate::bench::{Bench, T0_MS, body_of};
 
 /// Metadata lines and series of a target, in the order in which it shows them.
-const LINES: [&str; 52] = [
+const LINES: [&str; 58] = [
     "# HELP c_total A counter.",
     "# TYPE c_total counter",
     "c_total{a=\"1\"}",
@@ -21,6 +21,12 @@ const LINES: [&str; 52] = [
     "c_total{a=\"2\"}",
     "c_total{a=\"2\",}",
     "# TYPE c counter",
+    "# TYPE d counter",
+    "d_created",
+    "d_total",
+    "d_total{a=\"1\"}",
+    "d_created{a=\"1\"}",
+    "d_created{a=\"2\"}",
     "# TYPE g gauge",
     "# UNIT g bytes",
     "g",
@@ -118,6 +124,8 @@ enum Kind {
     Broken,
     /// The last line has no newline.
     Cut,
+    /// A comment makes the body larger than is allowed.
+    Large,
     Empty,
     Failed,
     TooLarge,
@@ -164,6 +172,7 @@ fn kind() -> impl Strategy<Value = Kind> {
         30 => Just(Kind::Good),
         1 => Just(Kind::Broken),
         1 => Just(Kind::Cut),
+        1 => Just(Kind::Large),
         1 => Just(Kind::Empty),
         1 => Just(Kind::Failed),
         1 => Just(Kind::TooLarge),
@@ -256,6 +265,7 @@ fn text(lines: &[Line], step: &Step, is_openmetrics: bool, at_ms: i64) -> String
         Kind::Cut if !is_openmetrics => {
             body.pop();
         }
+        Kind::Large if !is_openmetrics => body += &format!("#{:2048}\n", ""),
         Kind::Cut => {}
         _ if is_openmetrics => body += "# EOF\n",
         _ => {}
@@ -277,7 +287,7 @@ fn run(history: &History) -> (u64, u64) {
         let content_type = if is_openmetrics { "application/openmetrics-text" } else { "text/plain" };
         let before = bench.framing.frames();
         let report = bench.scrape(match step.kind {
-            Kind::Good | Kind::Broken | Kind::Cut => body_of(&body, content_type),
+            Kind::Good | Kind::Broken | Kind::Cut | Kind::Large => body_of(&body, content_type),
             Kind::Empty => body_of("", content_type),
             Kind::Failed => Answer::Failed { reason: "no route to host", duration_s: 0.5 },
             Kind::TooLarge => Answer::BodyTooLarge { duration_s: 0.5 },
