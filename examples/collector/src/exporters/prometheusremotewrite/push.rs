@@ -6,9 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use otelpipe_core::batch::MetricBatch;
 use otelpipe_core::frame::Metrics;
-use otelpipe_prom::remote_write::{
-    Encoder, Message, SeriesView, TranslationReport, Translator, WriteRequest,
-};
+use otelpipe_prom::remote_write::{Encoder, Message, SeriesView, TranslationReport, Translator};
 
 use super::super::queue::Job;
 
