@@ -227,8 +227,10 @@ impl EmfEncoder {
         let Pass { groups, mut metrics, mut report, state, .. } = pass;
         metrics.sort();
         let grouped = (&groups, &metrics, &state.complex);
-        let mut writer = DocumentWriter::new(rules, &state.names, &state.selections, grouped, text)
-            .with_templates(templates, now_ms);
+        let mut writer = DocumentWriter::new(rules, &state.names, &state.selections, grouped, text);
+        if frames.wants_templates() {
+            writer = writer.with_templates(templates, now_ms);
+        }
         let names = (&*state, &rules.options.default_log_stream);
         let mut from = 0;
         for (at, part) in parts.iter().enumerate() {

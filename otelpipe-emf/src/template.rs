@@ -79,6 +79,7 @@ pub(crate) struct Templates {
     once: HashSet<Key>,
     bytes: usize,
     swept_ms: i64,
+    once_since_ms: i64,
 }
 
 /// Addresses of the two lists, and the kind.
@@ -108,7 +109,7 @@ impl Templates {
     const SWEEP_EVERY_MS: i64 = 60_000;
     const FORGET_AFTER_MS: i64 = 600_000;
 
-    /// Forgets what was not used for ten minutes, or all if `metrics` are numbered anew.
+    /// Forgets what was not used for ten minutes, every ten minutes what was seen once, or all if `metrics` are numbered anew.
     /// To be called between batches only.
     pub(crate) fn trim(&mut self, metrics: &mut MetricIds, now_ms: i64) {
         if metrics.limit() {
@@ -118,6 +119,10 @@ impl Templates {
             return;
         }
         self.swept_ms = now_ms;
+        if now_ms.saturating_sub(self.once_since_ms) >= Self::FORGET_AFTER_MS {
+            self.once_since_ms = now_ms;
+            self.once = HashSet::new();
+        }
         let mut bytes = 0;
         self.known.retain(|_, templates| {
             templates.retain(|template| {

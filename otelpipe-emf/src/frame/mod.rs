@@ -73,6 +73,8 @@ impl Form {
 pub(crate) struct Frames {
     known: HashMap<usize, Known>,
     trimmed_ms: i64,
+    /// How often frames are left to the reference path.
+    strain: u32,
     /// Number of the call.
     call: u64,
     counts: FrameCounts,
@@ -129,6 +131,9 @@ fn batch<'a>((part, room): Part<'a>) -> &'a MetricBatch {
 
 impl Frames {
     const TRIM_EVERY_MS: i64 = 60_000;
+    /// As much as so many frames that are spliced take away.
+    const STRAIN_OF_ONE: u32 = 4;
+    const MOST_STRAIN: u32 = 64;
 
     pub(crate) fn counts(&self) -> FrameCounts {
         let mut counts = self.counts;
@@ -309,6 +314,19 @@ impl Frames {
             }
             *run = Run::Reference { groups_end: pass.groups.groups.len() };
         }
+    }
+
+    /// Whether so many frames are left to the reference path that it pays to remember the
+    /// single documents. Where that is rare, they would only take room.
+    pub(crate) fn wants_templates(&mut self) -> bool {
+        for run in &self.runs {
+            self.strain = if run.is_spliced() {
+                self.strain.saturating_sub(1)
+            } else {
+                (self.strain + Self::STRAIN_OF_ONE).min(Self::MOST_STRAIN)
+            };
+        }
+        self.strain > Self::STRAIN_OF_ONE * 4
     }
 
     /// How a part is written.
