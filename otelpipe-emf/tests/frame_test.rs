@@ -365,3 +365,78 @@ proptest! {
         frames_are_written_as_batches(&config, &options, &targets, &calls)?;
     }
 }
+
+/// No changes.
+const NONE: &[(usize, Change)] = &[];
+
+/// One gauge of so many pods.
+fn gauge(pods: usize) -> Target {
+    Target { resource: 0, scope: "", points: (0..pods).map(|pod| (1, pod)).collect() }
+}
+
+/// Encodes a frame of the target for each list of changes, and returns what was counted.
+fn counts_of(target: &Target, rounds: &[&[(usize, Change)]]) -> FrameCounts {
+    let calls: Vec<Vec<Part>> = rounds
+        .iter()
+        .map(|changes| vec![Part { target: 0, at_ms: 0, as_batch: false, changes: changes.to_vec() }])
+        .collect();
+    let targets = core::slice::from_ref(target);
+    frames_are_written_as_batches(&EmfConfig::default(), &EmfOptions::default(), targets, &calls).unwrap()
+}
+
+#[test]
+fn frames_of_a_known_shape_are_spliced() {
+    let counts = counts_of(&gauge(3), &[NONE; 5]);
+    assert_eq!((counts.first_seen, counts.compiled, counts.spliced), (1, 1, 4));
+    assert_eq!((counts.kept_shapes, counts.kept_documents), (1, 3));
+}
+
+#[test]
+fn a_series_that_never_has_a_number_does_not_slow_down_the_others() {
+    for change in [Change::Value(f64::NAN), Change::Stale, Change::Later(5)] {
+        let counts = counts_of(&gauge(3), &[&[(1, change)][..]; 5]);
+        assert_eq!((counts.compiled, counts.spliced, counts.unlike), (1, 4, 0), "{change:?}");
+    }
+}
+
+#[test]
+fn a_frame_that_is_unlike_goes_the_long_way_and_a_lasting_change_is_learnt() {
+    let nan: &[(usize, Change)] = &[(1, Change::Value(f64::NAN))];
+    let once = counts_of(&gauge(3), &[NONE, NONE, nan, NONE, NONE]);
+    assert_eq!((once.compiled, once.spliced, once.unlike), (1, 3, 1));
+    let lasting = counts_of(&gauge(3), &[NONE, NONE, nan, nan, nan, nan]);
+    assert_eq!((lasting.compiled, lasting.spliced, lasting.unlike), (2, 4, 1));
+}
+
+#[test]
+fn a_first_value_goes_the_long_way() {
+    let counter = Target { resource: 0, scope: "", points: vec![(3, 0)] };
+    let counts = counts_of(&counter, &[&[(0, Change::Stale)], NONE, NONE, NONE]);
+    assert_eq!((counts.first_values, counts.spliced), (1, 2));
+}
+
+#[test]
+fn frames_that_share_a_document_go_the_long_way() {
+    let part = || Part { target: 0, at_ms: 0, as_batch: false, changes: Vec::new() };
+    let calls = vec![vec![part()], vec![part()], vec![part(), part()], vec![part()]];
+    let (config, options) = (EmfConfig::default(), EmfOptions::default());
+    let counts = frames_are_written_as_batches(&config, &options, &[gauge(2)], &calls).unwrap();
+    assert_eq!((counts.merging, counts.spliced), (2, 2));
+}
+
+#[test]
+fn text_is_freed_with_its_shape() {
+    let lists = label_lists();
+    let mut both = Both::new(&EmfConfig::default(), &EmfOptions::default());
+    let now_ms = i64::try_from(BASE_MS).unwrap();
+    for round in 0..4 {
+        let frame = Metrics::Frame(Frame::of(batch(&gauge(2), &lists, round, 0)));
+        for _ in 0..2 {
+            both.encode(core::slice::from_ref(&frame), now_ms).unwrap();
+        }
+        let counts = both.frames.frame_counts();
+        assert_eq!((counts.kept_shapes, counts.compiled), (1, u64::from(round) + 1));
+    }
+    both.encode(&[], now_ms + 60_000).unwrap();
+    assert_eq!(both.frames.frame_counts().kept_bytes, 0);
+}

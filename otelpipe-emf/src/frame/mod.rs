@@ -5,7 +5,7 @@ mod texts;
 pub(crate) mod trace;
 
 use alloc::string::String;
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::cell::OnceCell;
 
@@ -94,8 +94,9 @@ pub(crate) struct Frames {
 
 #[derive(Debug)]
 struct Known {
-    /// Held so that its address is not that of another one.
-    shape: Arc<Shape>,
+    /// Keeps its address from being that of another one, and not the shape itself: others
+    /// who know it by its address may do the same.
+    shape: Weak<Shape>,
     compiled: Option<Compiled>,
     /// Frames in a row that were unlike.
     misses: u32,
@@ -150,7 +151,7 @@ impl Frames {
         self.known.values_mut().for_each(|known| known.compiled = None);
     }
 
-    /// Frees now and then what belongs to shapes that nobody else holds.
+    /// Frees now and then what belongs to shapes that are gone.
     pub(crate) fn trim(&mut self, now_ms: i64) {
         if now_ms.saturating_sub(self.trimmed_ms) >= Self::TRIM_EVERY_MS {
             self.trimmed_ms = now_ms;
@@ -159,7 +160,7 @@ impl Frames {
     }
 
     fn free_unused(&mut self) {
-        self.known.retain(|_, known| Arc::strong_count(&known.shape) > 1);
+        self.known.retain(|_, known| known.shape.strong_count() > 0);
     }
 
     /// Room for so many parts as batches. To be given back.
@@ -366,7 +367,7 @@ impl Known {
     const MOST_REST: u32 = 64;
 
     fn new(shape: &Arc<Shape>) -> Self {
-        Self { shape: Arc::clone(shape), compiled: None, misses: 0, resting: 0, rest: 4, used_in: 0 }
+        Self { shape: Arc::downgrade(shape), compiled: None, misses: 0, resting: 0, rest: 4, used_in: 0 }
     }
 
     /// Whether the frame's points come to what is compiled; if so, appends the times of its
