@@ -126,9 +126,9 @@ impl EmfEncoder {
     ///
     /// From the second frame of a shape on, its documents are copies of constant text with
     /// the frame's numbers between: no label is looked at, nothing is grouped and nothing
-    /// allocated, save for exponential histograms. As long as, that is, its points come to
-    /// the same groups as before; if not, or if documents get values of several parts, the
-    /// reference path writes them. [`frame_counts`](Self::frame_counts) tells how often.
+    /// allocated. As long as, that is, its points come to the same groups as before; if not,
+    /// or if documents get values of several parts, the reference path writes them.
+    /// [`frame_counts`](Self::frame_counts) tells how often.
     ///
     /// ```
     /// use otelpipe_core::batch::MetricBatch;

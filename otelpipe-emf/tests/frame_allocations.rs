@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use otelpipe_core::batch::MetricBatch;
 use otelpipe_core::frame::{Columns, Frame, Metrics, Shape};
-use otelpipe_core::metric::{Histogram, Metric, MetricData, Sum, Temporality};
-use otelpipe_core::point::{HistogramPoint, NumberPoint, Quantile, SummaryPoint};
+use otelpipe_core::metric::{ExponentialHistogram, Histogram, Metric, MetricData, Sum, Temporality};
+use otelpipe_core::point::{
+    ExponentialBuckets, ExponentialHistogramPoint, HistogramPoint, NumberPoint, Quantile, SummaryPoint,
+};
 use otelpipe_emf::config::EmfConfig;
 use otelpipe_emf::encoder::EmfEncoder;
 use otelpipe_emf::options::EmfOptions;
@@ -43,7 +45,7 @@ static ALLOCATOR: Counting = Counting;
 
 const PODS: u64 = 200;
 
-/// Two gauges, a counter, a histogram and a summary of each pod.
+/// Two gauges, a counter, two kinds of histograms and a summary of each pod.
 fn batch(round: u64) -> MetricBatch {
     let time_ns = 1_700_000_000_000_000_000 + round * 60_000_000_000;
     #[expect(clippy::cast_precision_loss, reason = "small numbers")]
@@ -69,6 +71,16 @@ fn batch(round: u64) -> MetricBatch {
         quantiles: vec![Quantile { quantile: 0.5, value: 0.1 }],
         ..SummaryPoint::default()
     });
+    let exponentials = numbers().into_iter().map(|point| ExponentialHistogramPoint {
+        attributes: point.attributes,
+        time_ns,
+        count: round,
+        sum: Some(point.value.as_f64()),
+        positive: ExponentialBuckets { offset: 1, bucket_counts: vec![round; 120] },
+        ..ExponentialHistogramPoint::default()
+    });
+    let exponential =
+        ExponentialHistogram { points: exponentials.collect(), ..ExponentialHistogram::default() };
     let histogram = Histogram { points: histograms.collect(), ..Histogram::default() };
     let mut batch = MetricBatch::default();
     batch.scope_mut().metrics = vec![
@@ -76,6 +88,7 @@ fn batch(round: u64) -> MetricBatch {
         Metric::new("memory", MetricData::Gauge(numbers())),
         Metric::new("requests", MetricData::Sum(sum)),
         Metric::new("latency", MetricData::Histogram(histogram)),
+        Metric::new("sizes", MetricData::ExponentialHistogram(exponential)),
         Metric::new("age", MetricData::Summary(summaries.collect())),
     ];
     batch.resources[0].resource.attributes.insert("receiver", "prometheus");
@@ -89,7 +102,7 @@ fn frame(shape: &Arc<Shape>, round: u64) -> Metrics {
 
 #[test]
 fn known_frames_are_written_without_an_allocation() {
-    for detailed_metrics in [false, true] {
+    for (detailed_metrics, is_escaped) in [(false, false), (true, false), (false, true), (true, true)] {
         let config =
             EmfConfig { detailed_metrics, log_stream_name: "{PodName}".into(), ..EmfConfig::default() };
         let (mut encoder, _) = EmfEncoder::compile(&config, EmfOptions::default()).expect("it is valid");
@@ -99,8 +112,12 @@ fn known_frames_are_written_without_an_allocation() {
             // Two targets, whose points have other times.
             let parts = [frame(&shapes[0], 2 * round), frame(&shapes[1], 2 * round + 1)];
             let before = COUNT.get();
-            let report =
-                encoder.encode_frames(&parts, 1_700_000_000_000, |event| bytes += event.message.len());
+            let now_ms = 1_700_000_000_000;
+            let report = if is_escaped {
+                encoder.encode_frames_escaped(&parts, now_ms, |event| bytes += event.escaped.len())
+            } else {
+                encoder.encode_frames(&parts, now_ms, |event| bytes += event.message.len())
+            };
             last = COUNT.get() - before;
             assert_eq!(report.dropped_count() > 0, round == 1, "{report:?}");
             assert_eq!(report.spliced > 0, round > 1);
