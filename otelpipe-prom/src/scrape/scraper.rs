@@ -375,7 +375,9 @@ impl TargetScraper {
     fn is_calm(&mut self, report: &ScrapeReport) -> bool {
         let dropped = DroppedSamples { relabel: report.dropped.relabel, ..DroppedSamples::default() };
         let is_good = report.up && report.body_bytes > 0 && report.dropped == dropped;
-        let is_all_known = report.relabeled == 0 && report.stale == 0;
+        // Each series came once: what comes twice has no place of its own in the order.
+        let is_once = usize::try_from(report.scraped) == Ok(self.cache.len());
+        let is_all_known = report.relabeled == 0 && report.stale == 0 && is_once;
         let is_as_typed = self.metadata.version() == self.version;
         // Start times are found by looking ahead in the body.
         let looks_ahead = self.format == Some(Format::OpenMetrics) && self.rules.options.created_timestamps;
