@@ -11,7 +11,7 @@ use super::frame::{self, FrameCounts, Frames};
 use super::joint::Joint;
 use super::report::TranslationReport;
 use super::series::SeriesTable;
-use super::snappy::Snappy;
+use super::snappy::{Head, Snappy};
 use super::translate::{Blocks, Translation};
 use super::view::SeriesView;
 use super::{Message, v1, v2};
@@ -319,6 +319,15 @@ impl<'e> RequestSink<'e> {
         self.snappy.compress(&self.raw, &mut body);
         self.hand_over(&body, self.raw.len());
         *self.body = body;
+        self.raw.clear();
+    }
+
+    /// Hands over what there is, after a head.
+    pub(super) fn finish_after(&mut self, head: &Head) {
+        let mut room = core::mem::take(self.body);
+        let body = self.snappy.compress_after(head, &self.raw, &mut room);
+        self.hand_over(body, head.raw_len() + self.raw.len());
+        *self.body = room;
         self.raw.clear();
     }
 

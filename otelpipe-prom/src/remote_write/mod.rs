@@ -21,6 +21,9 @@
 //! assert_eq!((report.samples, bodies.len()), (1, 1)); // cpu_usage{k8s_pod_name="web-1"} 0.25
 //! ```
 //!
+//! Frames go through [`Encoder::encode_frame`]: the translation of a shape that comes again is
+//! kept, and its requests are compressed while they are written.
+//!
 //! Source: prometheus/docs `docs/specs/prw`; contrib v0.156 `pkg/translator/prometheusremotewrite`.
 
 mod config;

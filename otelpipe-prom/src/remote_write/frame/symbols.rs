@@ -6,6 +6,7 @@ use otelpipe_core::protobuf as wire;
 
 use super::super::config::Translator;
 use super::super::series::SeriesTable;
+use super::super::snappy::Head;
 use super::super::v2::LocalSymbols;
 
 /// Requests whose series are known before their values are.
@@ -21,8 +22,8 @@ pub(super) struct SymbolBlocks {
 /// One request.
 #[derive(Debug)]
 pub(super) struct RequestBlocks {
-    /// Its symbols, encoded.
-    pub(super) symbols: Vec<u8>,
+    /// Its symbols, encoded and compressed.
+    pub(super) symbols: Head,
     /// Where its series end.
     pub(super) series_end: u32,
     /// How long it becomes at most, native histograms not counted.
@@ -73,7 +74,7 @@ impl SymbolBlocks {
         local.clear();
         self.requests.push(RequestBlocks {
             most_bytes: most_bytes + symbols.len(),
-            symbols,
+            symbols: Head::of(&symbols),
             series_end: u32::try_from(self.ends.len()).ok()?,
         });
         Some(())

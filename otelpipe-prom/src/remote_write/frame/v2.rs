@@ -27,7 +27,6 @@ pub(super) fn write_requests(
     let mut natives = Vec::new();
     let mut start = 0;
     for request in &blocks.requests {
-        sink.raw.extend_from_slice(&request.symbols);
         let end = request.series_end as usize;
         let mut counts = Counts { series: (end - start) as u64, ..Counts::default() };
         for at in start..end {
@@ -73,7 +72,7 @@ pub(super) fn write_requests(
         }
         start = end;
         sink.counts = counts;
-        sink.finish();
+        sink.finish_after(&request.symbols);
     }
 }
 
