@@ -160,6 +160,13 @@ impl Attributes {
         self.iter().position(|(name, _)| name == key)
     }
 
+    /// Gives back room that the list does not need, unless others share it.
+    pub(crate) fn shrink_to_fit(&mut self) {
+        if let Some(list) = self.0.as_mut().and_then(Arc::get_mut) {
+            list.shrink_to_fit();
+        }
+    }
+
     fn list_mut(&mut self) -> &mut Vec<Attribute> {
         Arc::make_mut(self.0.get_or_insert_default())
     }

@@ -9,6 +9,7 @@ use otelpipe_core::attributes::Attributes;
 use otelpipe_core::batch::MetricBatch;
 use otelpipe_core::delta::{CumulativeToDelta, CumulativeToDeltaConfig};
 use otelpipe_core::filter::{Filter, FilterConfig, MetricFilterConfig};
+use otelpipe_core::frame::Frame;
 use otelpipe_core::metric::{Metric, MetricData, Sum, Temporality};
 use otelpipe_core::plan::{Obstacle, Pipeline, PlanCounts, SeriesStage, Stage};
 use otelpipe_core::point::NumberPoint;
@@ -183,6 +184,32 @@ impl SeriesStage for Found {
     fn version(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
+}
+
+#[test]
+fn plans_of_shapes_that_nobody_holds_are_freed() {
+    let mut pods = Pods::new("a", 5);
+    let frame = Frame::of(pods.scrape(1.0));
+    let mut pipelines = [Pipeline::new(stages()), Pipeline::new(stages())];
+    for pipeline in &mut pipelines {
+        pipeline.consume_frame(frame.clone(), pods.at_ns, &mut |_| {}).unwrap();
+        assert_eq!(pipeline.sweep(0), 0, "the frame has it");
+    }
+    drop(frame);
+    for pipeline in &mut pipelines {
+        assert_eq!(pipeline.sweep(0), 1, "pipelines do not keep each other's plans");
+    }
+}
+
+#[test]
+fn a_batch_of_a_source_that_sends_frames_makes_no_plan() {
+    let (mut pipeline, mut pods) = (Pipeline::new(stages()), Pods::new("a", 5));
+    let frame = Frame::of(pods.scrape(1.0));
+    pipeline.consume_frame(frame, pods.at_ns, &mut |_| {}).unwrap();
+    let compiled = pipeline.counts().compiled;
+    assert_eq!(feed(&mut pipeline, &mut pods, 2.0), 5, "counters go on");
+    let counts = pipeline.counts();
+    assert_eq!((counts.compiled, counts.reference), (compiled, 1));
 }
 
 #[test]

@@ -55,13 +55,14 @@
 mod node;
 mod stage;
 
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 
 use hashbrown::HashMap;
 
 use crate::batch::MetricBatch;
 use crate::frame::{Columns, Frame, Likeness, Metrics, Shape};
+use crate::resource::Resource;
 use crate::series::{SeriesHasher, SeriesId};
 use crate::time::{NS_PER_S, TimeNs};
 use node::{Left, Node, Run, Scratch};
@@ -93,15 +94,15 @@ pub struct PlanCounts {
 
 /// Stages in a row, and the plans of the sources whose batches they have seen.
 ///
-/// A frame's plan is known by the address of its shape, and is freed when nobody else holds
-/// the shape. A batch's source is known by its first resource; plans of sources that were
+/// A frame's plan is known by the address of its shape, and is freed when nobody
+/// holds the shape any more. A batch's source is known by its first resource; plans of sources that were
 /// silent for ten minutes are freed.
 #[derive(Debug)]
 pub struct Pipeline {
     stages: Vec<Stage>,
     engine: Engine,
     obstacle: Option<(usize, Obstacle)>,
-    frames: HashMap<usize, Plan>,
+    frames: HashMap<usize, (Weak<Shape>, Node)>,
     sources: HashMap<SeriesId, Source>,
     versions: u64,
     swept_at_ns: TimeNs,
@@ -119,9 +120,11 @@ struct Source {
     misses: u32,
     /// Batches that are left to the reference engine.
     resting: u32,
+    /// Frames come from it; a batch says that they will have another shape from now on.
+    sends_frames: bool,
 }
 
-/// What becomes of points of one shape.
+/// What becomes of batches of one shape.
 #[derive(Debug)]
 struct Plan {
     shape: Arc<Shape>,
@@ -193,7 +196,7 @@ impl Pipeline {
         now_ns: TimeNs,
         observe: &mut dyn FnMut(&StageOutcome),
     ) -> Result<MetricBatch, PipelineError> {
-        match key(&batch) {
+        match batch.resources.first().map(|first| key(&first.resource)) {
             Some(key) if self.is_planned(now_ns) => self.run_planned(key, batch, now_ns, observe),
             _ => {
                 self.counts.reference += 1;
@@ -223,16 +226,21 @@ impl Pipeline {
             return run_reference(&mut self.stages, 0, batch, now_ns, observe).map(Metrics::Batch);
         }
         let (shape, mut columns) = frame.into_parts();
-        let Self { stages, frames, counts, scratch, .. } = self;
+        let Self { stages, frames, sources, counts, scratch, .. } = self;
         let mut run = Run { stages, now_ns, observe, rule_evaluations: 0, leaves_rest: false, scratch };
         let address = Arc::as_ptr(&shape).addr();
         if !frames.contains_key(&address) {
             counts.compiled += 1;
             free_unused(frames);
-            frames.insert(address, Plan::compile(shape, &mut run));
+            if let Some(first) = shape.resources().first() {
+                let source = Source { used_at_ns: now_ns, sends_frames: true, ..Source::default() };
+                sources.insert(key(&first.resource), source);
+            }
+            let node = Node::compile(Shape::clone(&shape), 0, &mut run);
+            frames.insert(address, (Arc::downgrade(&shape), node));
         }
-        let plan = frames.get_mut(&address).expect("it was made if there was none");
-        let left = plan.node.eval(&mut columns, &mut run);
+        let (_, node) = frames.get_mut(&address).expect("it was made if there was none");
+        let left = node.eval(&mut columns, &mut run);
         counts.add(&run);
         Ok(match left? {
             Left::Columns(shape) => Metrics::Frame(Frame::new(shape, columns)),
@@ -256,7 +264,7 @@ impl Pipeline {
     }
 
     /// Forgets the plans of sources that were silent since `before_ns`, and those of shapes
-    /// that nobody else holds; returns how many sources and shapes those were.
+    /// that nobody holds; returns how many sources and shapes those were.
     pub fn sweep(&mut self, before_ns: TimeNs) -> usize {
         let before = self.sources.len() + self.frames.len();
         self.sources.retain(|_, source| source.used_at_ns >= before_ns);
@@ -281,6 +289,12 @@ impl Pipeline {
         let Self { stages, sources, counts, columns, scratch, .. } = self;
         let source = sources.entry(key).or_default();
         source.used_at_ns = now_ns;
+        if source.sends_frames {
+            counts.reference += 1;
+            let left = run_reference(stages, 0, batch, now_ns, observe);
+            stages.iter_mut().for_each(Stage::forget_edits);
+            return left;
+        }
         let mut run = Run { stages, now_ns, observe, rule_evaluations: 0, leaves_rest: false, scratch };
         let known = source.plans.iter_mut().position(|plan| plan.recognises(&batch));
         let at = match known {
@@ -341,9 +355,10 @@ impl PlanCounts {
     }
 }
 
-/// Frees the plans of shapes that nobody else holds.
-fn free_unused(frames: &mut HashMap<usize, Plan>) {
-    frames.retain(|_, plan| Arc::strong_count(&plan.shape) > 1);
+/// Frees the plans of shapes that nobody holds. Plans do not: their address stays its own, and
+/// pipelines that get the same frames do not keep each other's plans.
+fn free_unused(frames: &mut HashMap<usize, (Weak<Shape>, Node)>) {
+    frames.retain(|_, (shape, _)| shape.strong_count() > 0);
 }
 
 /// One stage after the other, as long as something is left.
@@ -366,9 +381,9 @@ fn run_reference(
     Ok(batch)
 }
 
-/// What a batch's source is known by: its first resource.
-fn key(batch: &MetricBatch) -> Option<SeriesId> {
-    Some(SeriesHasher::new(0).resource(&batch.resources.first()?.resource).id())
+/// What a source is known by: the first resource that it sends.
+fn key(first: &Resource) -> SeriesId {
+    SeriesHasher::new(0).resource(first).id()
 }
 
 fn versions(stages: &[Stage]) -> u64 {

@@ -232,6 +232,8 @@ impl Map {
                 break;
             }
         }
+        // Plans remember what edits made of lists; nobody else needs to.
+        run.stages.iter_mut().take(at).skip(first).for_each(Stage::forget_edits);
         if trace.is_lost {
             return None;
         }

@@ -190,6 +190,13 @@ impl Stage {
         }
     }
 
+    /// Forgets what label edits made of lists that will not be seen again soon.
+    pub(super) fn forget_edits(&mut self) {
+        if let Self::Transform(rules) = self {
+            rules.forget_edits();
+        }
+    }
+
     /// As [`SeriesStage::version`].
     pub(super) fn version(&self) -> u64 {
         match self {

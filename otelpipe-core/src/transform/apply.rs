@@ -17,6 +17,11 @@ use crate::shared_str::SharedStr;
 use crate::with_points;
 
 impl Transforms {
+    /// Forgets what label edits made of lists.
+    pub(crate) fn forget_edits(&mut self) {
+        self.edits.clear();
+    }
+
     /// Runs all rules over the batch, scope by scope: nothing is matched, combined or
     /// merged across scopes. Empty scopes and resources are removed; what `group`
     /// made comes after all other resources.

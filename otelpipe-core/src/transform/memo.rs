@@ -48,9 +48,15 @@ impl EditMemo {
         let edited = self.edited.entry((address, which)).or_insert_with(|| {
             let mut after = attributes.clone();
             edit(&mut after);
+            after.shrink_to_fit();
             Edited { before: attributes.clone(), after }
         });
         attributes.clone_from(&edited.after);
+    }
+
+    /// Drops everything: what was edited will not be seen again soon.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
     }
 
     /// Drops what is of no more use, when there may be much of it.

@@ -37,8 +37,8 @@ impl Interner {
         if let Some(known) = self.lists.find(hash, is_same) {
             return known.clone();
         }
-        let list: Vec<Attribute> =
-            pairs.map(|(name, value)| (self.text(name), AttributeValue::String(self.text(value)))).collect();
+        let mut list: Vec<Attribute> = Vec::with_capacity(pairs.clone().count());
+        list.extend(pairs.map(|(name, value)| (self.text(name), AttributeValue::String(self.text(value)))));
         let list = Attributes::from_unique(list);
         let hasher = &self.hasher;
         self.lists.insert_unique(hash, list.clone(), |known| hash_pairs(hasher, texts(known)));
