@@ -169,19 +169,20 @@ impl AwsEmfExporter {
     fn encode(&mut self, metrics: &Metrics, now_ms: i64) -> (Vec<LogBatch>, Tally) {
         let Self { encoder, batcher, ledger, .. } = self;
         let (mut batches, mut tally) = (Vec::new(), Tally::default());
-        let report =
-            encoder.encode_frames(metrics.parts(), now_ms, |event| match batcher.push(event, now_ms) {
+        let report = encoder.encode_frames_escaped(metrics.parts(), now_ms, |event| {
+            match batcher.push_escaped(event, now_ms) {
                 Ok(closed) => batches.extend(closed),
                 Err(refusal) => {
                     let text = format!(
                         "{refusal}: group {}, stream {}, time {} ms",
                         event.group, event.stream, event.timestamp_ms
                     );
-                    ledger.lose("unsendable_event", 1, points_of(event.message), &text);
+                    ledger.lose("unsendable_event", 1, points_of(&event.message()), &text);
                     tally.lost += 1;
                     tally.failure.get_or_insert(text);
                 }
-            });
+            }
+        });
         batches.extend(batcher.flush());
         ledger.counters.add_documents(report.documents);
         self.count_drops(&report);
