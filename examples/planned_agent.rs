@@ -1,9 +1,9 @@
 //! An agent without a collector: counters become rates and CloudWatch documents, and what
 //! the rules say about a series is decided once.
 
-use otelpipe_core::attributes::Attributes;
 use otelpipe_core::batch::MetricBatch;
 use otelpipe_core::delta::{CumulativeToDelta, CumulativeToDeltaConfig};
+use otelpipe_core::frame::Frame;
 use otelpipe_core::metric::{Metric, MetricData, Sum, Temporality};
 use otelpipe_core::plan::{Pipeline, Stage};
 use otelpipe_core::point::NumberPoint;
@@ -30,25 +30,25 @@ fn main() -> Result<(), Box<dyn core::error::Error>> {
     let (mut encoder, _) =
         EmfEncoder::compile(&EmfConfig::default(), options).map_err(|errors| format!("{errors:?}"))?;
 
-    // Label lists that batches share are known by their address.
-    let devices: Vec<Attributes> =
-        ["eth0", "eth1"].into_iter().map(|device| [("device", device)].into_iter().collect()).collect();
-    for scrape in 1..=5_u32 {
-        let now_ns = u64::from(scrape) * 60 * NS_PER_S;
-        let counter = |list: &Attributes| NumberPoint {
-            attributes: list.clone(),
-            ..NumberPoint::new(f64::from(scrape * scrape) * 600.0, now_ns)
-        };
-        let sum = Sum {
-            points: devices.iter().map(counter).collect(),
-            temporality: Temporality::Cumulative,
-            is_monotonic: true,
-        };
-        let mut batch = MetricBatch::default();
-        batch.scope_mut().metrics.push(Metric::new("node_network_receive_bytes_total", MetricData::Sum(sum)));
+    // The structure is made once …
+    let counter = |device| NumberPoint::new(0.0, 0).with("device", device);
+    let sum = Sum {
+        points: ["eth0", "eth1"].map(counter).into(),
+        temporality: Temporality::Cumulative,
+        is_monotonic: true,
+    };
+    let mut batch = MetricBatch::default();
+    batch.scope_mut().metrics.push(Metric::new("node_network_receive_bytes_total", MetricData::Sum(sum)));
+    let mut frame = Frame::of(batch);
 
-        let batch = pipeline.consume(batch, now_ns, &mut |_| {})?;
-        encoder.encode_with(&batch, ms_from_ns(now_ns), |event| println!("{}", event.message));
+    // … and what comes again and again are values and times.
+    for scrape in 1..=5_u32 {
+        let time_ns = u64::from(scrape) * 60 * NS_PER_S;
+        for number in &mut frame.columns_mut().numbers {
+            (number.value, number.time_ns) = ((f64::from(scrape * scrape) * 600.0).into(), time_ns);
+        }
+        let metrics = pipeline.consume_frame(frame.clone(), time_ns, &mut |_| {})?;
+        encoder.encode_frames(metrics.parts(), ms_from_ns(time_ns), |event| println!("{}", event.message));
         println!("rules looked at {} points so far", pipeline.counts().rule_evaluations);
     }
     Ok(())
