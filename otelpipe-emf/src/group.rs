@@ -39,8 +39,9 @@ pub(crate) struct Names {
 }
 
 /// Names kept between batches; above it the table starts anew, so that pods that are
-/// long gone do not stay.
-const MAX_NAMES: usize = 16_384;
+/// long gone do not stay. Far above what nodes of a cluster need at once: frames are
+/// compiled anew then, and cumulative series start again.
+const MAX_NAMES: usize = 262_144;
 
 impl Names {
     pub(crate) fn intern(&mut self, name: &str) -> NameId {
