@@ -8,6 +8,8 @@ use flate2::write::{GzEncoder, ZlibEncoder};
 use ruzstd::decoding::StreamingDecoder;
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
+use crate::gzip::inflate_at_once;
+
 /// How bytes are packed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Encoding {
@@ -50,7 +52,10 @@ impl Encoding {
     pub(crate) fn unpack(self, packed: &[u8], limit: usize) -> Result<Vec<u8>, UnpackError> {
         let mut out = Vec::new();
         match self {
-            Self::Gzip => self.read(MultiGzDecoder::new(packed), limit, &mut out)?,
+            Self::Gzip => match inflate_at_once(packed, limit) {
+                Some(bytes) => out = bytes,
+                None => self.read(MultiGzDecoder::new(packed), limit, &mut out)?,
+            },
             Self::Zlib => self.read(ZlibDecoder::new(packed), limit, &mut out)?,
             Self::SnappyFramed => self.read(snap::read::FrameDecoder::new(packed), limit, &mut out)?,
             // Both kinds of frames may follow one another.
@@ -85,7 +90,12 @@ impl Encoding {
     fn read(self, reader: impl Read, limit: usize, out: &mut Vec<u8>) -> Result<(), UnpackError> {
         let room = limit.saturating_sub(out.len());
         let most = u64::try_from(room).unwrap_or(u64::MAX).saturating_add(1);
-        reader.take(most).read_to_end(out).map_err(|failure| self.broken(&failure))?;
+        reader.take(most).read_to_end(out).map_err(|failure| match failure.kind() {
+            std::io::ErrorKind::UnexpectedEof => {
+                UnpackError::Broken(self.name(), "it ends within the compressed data".into())
+            }
+            _ => self.broken(&failure),
+        })?;
         if out.len() > limit { Err(UnpackError::TooLarge(limit)) } else { Ok(()) }
     }
 
@@ -177,6 +187,26 @@ mod tests {
         let frame = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xf0, 0x01, 0x00, 0x00];
         let error = Encoding::Zstd.unpack(&frame, 1 << 20).unwrap_err();
         assert!(matches!(&error, UnpackError::Broken("zstd", text) if text.contains("window")), "{error}");
+    }
+
+    #[test]
+    fn a_bomb_stops_at_the_limit() {
+        let bomb = Encoding::Gzip.pack(&vec![b'x'; 10_000_000]);
+        assert!(bomb.len() < 100_000);
+        assert_eq!(Encoding::Gzip.unpack(&bomb, 1_000_000), Err(UnpackError::TooLarge(1_000_000)));
+    }
+
+    #[test]
+    fn members_of_gzip_are_joined_and_a_broken_end_is_an_error() {
+        for second in [b"a 1\n", b"b 2\n"] {
+            let mut two = Encoding::Gzip.pack(b"a 1\n");
+            two.extend(Encoding::Gzip.pack(second));
+            assert_eq!(Encoding::Gzip.unpack(&two, 100), Ok([&b"a 1\n"[..], second].concat()));
+        }
+        let cut = &Encoding::Gzip.pack(b"some longer text")[..20];
+        for broken in [cut, b"plain text"] {
+            assert!(matches!(Encoding::Gzip.unpack(broken, 100), Err(UnpackError::Broken("gzip", _))));
+        }
     }
 
     #[test]

@@ -66,8 +66,8 @@ async fn ask(discovery: &mut HttpDiscovery) -> Result<Vec<TargetGroup>, String> 
     if !is_json {
         return Err(format!("unsupported content type {kind:?}, application/json is needed"));
     }
-    let text = String::from_utf8(fetched.body).map_err(|_| "the answer is not UTF-8".to_owned())?;
-    read(&discovery.url, &text)
+    let text = core::str::from_utf8(&fetched.body).map_err(|_| "the answer is not UTF-8".to_owned())?;
+    read(&discovery.url, text)
 }
 
 fn read(url: &str, text: &str) -> Result<Vec<TargetGroup>, String> {

@@ -7,11 +7,11 @@ use base64::Engine as _;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header};
 
+use crate::compression::{Encoding, UnpackError};
 use crate::env::Env;
 use crate::http_client::{Body, HttpClient, HttpError, HttpOptions, Limits, Proxy, TlsOptions, TlsVersion};
 
 use super::http_config::{Auth, Credential, HttpConfig};
-use super::inflate::{Inflate, InflateError};
 
 /// Redirects that are followed before a scrape fails, as Go's client does.
 const MAX_REDIRECTS: usize = 10;
@@ -48,7 +48,7 @@ pub enum FetchError {
 #[derive(Debug)]
 pub struct Fetched {
     /// The body, inflated.
-    pub body: Vec<u8>,
+    pub body: Bytes,
     /// As the server wrote it.
     pub content_type: Option<String>,
 }
@@ -214,25 +214,25 @@ impl ScrapeClient {
 }
 
 async fn read(answer: Response<Body>, limit: usize) -> Result<Fetched, FetchError> {
-    let (head, mut body) = answer.into_parts();
+    let (head, body) = answer.into_parts();
     if head.status != StatusCode::OK {
         return Err(FetchError::Status(head.status, remedy(head.status)));
     }
     let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
     let gzip = text(header::CONTENT_ENCODING) == Some("gzip");
-    let announced = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok()).unwrap_or(0);
     let content_type = text(header::CONTENT_TYPE).map(str::to_owned);
+    let body = body.collect().await.map_err(|error| match error {
+        HttpError::BodyTooLarge { .. } => FetchError::TooLarge,
+        error => error.into(),
+    })?;
     // One byte less than the limit: a body of exactly the limit fails upstream.
-    let mut inflate = Inflate::new(gzip, limit.saturating_sub(1), announced);
-    loop {
-        match body.chunk().await {
-            Ok(Some(data)) => inflate.write(&data)?,
-            Ok(None) => break,
-            Err(HttpError::BodyTooLarge { .. }) => return Err(FetchError::TooLarge),
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(Fetched { body: inflate.finish()?, content_type })
+    let most = limit.saturating_sub(1);
+    let body = match gzip {
+        true => Encoding::Gzip.unpack(&body, most)?.into(),
+        false if body.len() > most => return Err(FetchError::TooLarge),
+        false => body,
+    };
+    Ok(Fetched { body, content_type })
 }
 
 /// What to do about a status, where the reason is nearly always the same.
@@ -290,11 +290,11 @@ fn setup(error: impl std::fmt::Display) -> FetchError {
     FetchError::Setup(error.to_string())
 }
 
-impl From<InflateError> for FetchError {
-    fn from(error: InflateError) -> Self {
+impl From<UnpackError> for FetchError {
+    fn from(error: UnpackError) -> Self {
         match error {
-            InflateError::TooLarge => Self::TooLarge,
-            InflateError::Gzip(reason) => Self::Gzip(reason),
+            UnpackError::TooLarge(_) => Self::TooLarge,
+            UnpackError::Broken(_, reason) => Self::Gzip(reason),
         }
     }
 }

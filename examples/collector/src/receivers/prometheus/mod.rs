@@ -6,7 +6,6 @@
 pub mod client;
 mod config;
 pub mod http_config;
-mod inflate;
 pub mod manager;
 mod target_loop;
 
