@@ -3,6 +3,8 @@
 //! Everything that stays from scrape to scrape (resources, scopes, names, families,
 //! groups) is kept here and found by index, so that a known sample costs no hashing.
 
+mod parts;
+
 use alloc::vec::Vec;
 use core::hash::BuildHasher;
 
@@ -10,14 +12,14 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use otelpipe_core::attributes::Attributes;
 use otelpipe_core::batch::{MetricBatch, ResourceMetrics, ScopeMetrics};
 use otelpipe_core::metric::{Histogram, MetricData, Sum};
-use otelpipe_core::point::{
-    Exemplar, Flags, HistogramPoint, NumberPoint, NumberValue, Quantile, SummaryPoint,
-};
+use otelpipe_core::point::{Exemplar, Flags, NumberPoint, NumberValue};
 use otelpipe_core::resource::{Resource, Scope};
 use otelpipe_core::shared_str::SharedStr;
-use otelpipe_core::time::{NS_PER_S, TimeNs, ns_from_ms};
+use otelpipe_core::time::ns_from_ms;
 use otelpipe_core::value::is_stale;
 
+use self::parts::{Base, Parts};
+pub(crate) use self::parts::{ns_from_s, whole};
 use super::cache::shrink;
 use super::intern::Interner;
 use super::metadata::MetadataStore;
@@ -101,15 +103,6 @@ struct Progress {
     /// Index into the family's numbers; of histograms and summaries, into the points that
     /// were made last.
     at: u32,
-}
-
-/// Samples of a histogram or summary point.
-#[derive(Debug, Default)]
-struct Parts {
-    count: Option<f64>,
-    sum: Option<f64>,
-    bounds: Vec<(f64, f64)>,
-    exemplars: Vec<Exemplar>,
 }
 
 /// No slot.
@@ -583,7 +576,8 @@ impl FamilySlot {
                 for at in own {
                     let (group, progress) = (&groups[*at as usize], &mut progress[*at as usize]);
                     let of_group = parts.get_mut(group.parts as usize);
-                    if let Some(point) = of_group.and_then(|parts| parts.histogram_point(group, progress)) {
+                    let base = progress.base(group);
+                    if let Some(point) = of_group.and_then(|parts| parts.histogram_point(base)) {
                         progress.at = index(points.len());
                         points.push(point);
                     }
@@ -594,7 +588,8 @@ impl FamilySlot {
                 for at in own {
                     let (group, progress) = (&groups[*at as usize], &mut progress[*at as usize]);
                     let of_group = parts.get_mut(group.parts as usize);
-                    if let Some(point) = of_group.and_then(|parts| parts.summary_point(group, progress)) {
+                    let base = progress.base(group);
+                    if let Some(point) = of_group.and_then(|parts| parts.summary_point(base)) {
                         progress.at = index(points.len());
                         points.push(point);
                     }
@@ -609,6 +604,10 @@ impl FamilySlot {
 }
 
 impl Progress {
+    fn base(self, group: &Group) -> Base<'_> {
+        Base { attributes: &group.attributes, created_s: self.created_s, time_ms: self.time_ms }
+    }
+
     fn set_number(&mut self, attributes: &Attributes, family: &mut FamilySlot, value: f64) {
         if self.at == NONE {
             self.at = index(family.numbers.len());
@@ -639,102 +638,8 @@ impl Progress {
     }
 }
 
-impl Parts {
-    /// Counts of each bucket are the differences of the cumulative ones; the last one
-    /// comes from the count, so the `+Inf` series plays no part.
-    fn histogram_point(&mut self, group: &Group, progress: &Progress) -> Option<HistogramPoint> {
-        let ended = self.sort_bounds();
-        let count = self.count?;
-        let mut point = HistogramPoint {
-            attributes: group.attributes.clone(),
-            start_time_ns: ns_from_s(progress.created_s),
-            time_ns: ns_from_ms(progress.time_ms),
-            explicit_bounds: Vec::with_capacity(self.bounds.len()),
-            bucket_counts: Vec::with_capacity(self.bounds.len() + 1),
-            exemplars: core::mem::take(&mut self.exemplars),
-            ..HistogramPoint::default()
-        };
-        if !ended {
-            // A bucket that ended while its histogram goes on has no count.
-            self.bounds.retain(|(_, value)| !is_stale(*value));
-        }
-        if self.bounds.last().is_some_and(|(bound, _)| *bound == f64::INFINITY) {
-            self.bounds.pop();
-        }
-        if ended {
-            point.flags = Flags::NO_RECORDED_VALUE;
-        } else {
-            point.count = whole(count);
-            point.sum = self.sum;
-        }
-        let mut before = 0.0;
-        for (bound, value) in &self.bounds {
-            point.explicit_bounds.push(*bound);
-            point.bucket_counts.push(if ended { 0 } else { whole(value - before) });
-            before = *value;
-        }
-        point.bucket_counts.push(if ended { 0 } else { whole(count - before) });
-        Some(point)
-    }
-
-    fn summary_point(&mut self, group: &Group, progress: &Progress) -> Option<SummaryPoint> {
-        let ended = self.sort_bounds();
-        let count = self.count?;
-        let value_of = |value: f64| if ended || is_stale(value) { 0.0 } else { value };
-        let quantiles = self.bounds.iter();
-        Some(SummaryPoint {
-            attributes: group.attributes.clone(),
-            start_time_ns: ns_from_s(progress.created_s),
-            time_ns: ns_from_ms(progress.time_ms),
-            count: if ended { 0 } else { whole(count) },
-            sum: if ended { 0.0 } else { self.sum.unwrap_or_default() },
-            quantiles: quantiles
-                .map(|(quantile, v)| Quantile { quantile: *quantile, value: value_of(*v) })
-                .collect(),
-            flags: if ended { Flags::NO_RECORDED_VALUE } else { Flags::default() },
-        })
-    }
-
-    /// Puts the bounds in ascending order. Whether the point says "series ended".
-    fn sort_bounds(&mut self) -> bool {
-        self.bounds.sort_by(|(a, _), (b, _)| a.total_cmp(b));
-        let stale = |value: Option<f64>| value.is_some_and(is_stale);
-        stale(self.sum) || stale(self.count)
-    }
-
-    /// Empties it, and keeps the room.
-    fn clear(&mut self) {
-        (self.count, self.sum) = (None, None);
-        self.bounds.clear();
-        self.exemplars.clear();
-    }
-}
-
 /// Slots are numbered with 32 bits: a target with more series than that does not fit
 /// into memory.
 fn index(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(NONE - 1)
-}
-
-/// A count as Go converts it on amd64: cut to an integer, a negative one wraps.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the conversion is the point; nonsense in gives the same nonsense out as upstream"
-)]
-pub(crate) fn whole(count: f64) -> u64 {
-    if count < 0.0 { (count as i64) as u64 } else { count as u64 }
-}
-
-/// Seconds since the epoch with a fraction, to nanoseconds; 0 stays "not set".
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    reason = "times before the epoch or too far ahead are cut to the range"
-)]
-pub(crate) fn ns_from_s(seconds: f64) -> TimeNs {
-    let whole = seconds as u64;
-    let fraction = (seconds - whole as f64) * 1e9;
-    whole.saturating_mul(NS_PER_S).saturating_add(fraction as u64)
 }

@@ -18,8 +18,9 @@ use otelpipe_core::time::{TimeNs, ns_from_ms};
 use super::assemble::Place;
 use super::assemble::{Located, NONE, ns_from_s, whole};
 use super::cache::{Kind, SeriesCache};
+use super::exemplar::convert_exemplar;
 use super::report::{ScrapeReport, ScrapeWarning};
-use super::scraper::{MAX_AHEAD_MS, convert_exemplar};
+use super::scraper::MAX_AHEAD_MS;
 use crate::family::{FamilyKind, Role};
 use crate::text::{self, Entries, KnownSample};
 

@@ -35,6 +35,7 @@ mod cache;
 mod clock;
 mod config;
 mod duration;
+mod exemplar;
 mod fingerprint;
 mod intern;
 mod labels;

@@ -122,3 +122,32 @@ impl fmt::Display for ScrapeWarning {
         }
     }
 }
+
+impl ScrapeReport {
+    /// Turns the counts of what was dropped into warnings.
+    pub(super) fn warn(&mut self) {
+        let dropped = self.dropped;
+        let not_converted = dropped.inconsistent_time + dropped.without_bound;
+        for (count, warning) in [
+            (dropped.duplicate, ScrapeWarning::Duplicates(dropped.duplicate)),
+            (dropped.too_far_ahead, ScrapeWarning::TooFarAhead(dropped.too_far_ahead)),
+            (not_converted, ScrapeWarning::NotConverted(not_converted)),
+        ] {
+            if count > 0 {
+                self.warnings.push(warning);
+            }
+        }
+    }
+}
+
+/// Report series in the order of their values; the last three are extra.
+pub(super) const REPORT_NAMES: [&str; 8] = [
+    "up",
+    "scrape_duration_seconds",
+    "scrape_samples_scraped",
+    "scrape_samples_post_metric_relabeling",
+    "scrape_series_added",
+    "scrape_timeout_seconds",
+    "scrape_sample_limit",
+    "scrape_body_size_bytes",
+];

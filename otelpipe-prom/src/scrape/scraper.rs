@@ -1,26 +1,27 @@
 //! One target, scrape after scrape.
 
+mod repetition;
+
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use otelpipe_core::attributes::Attributes;
 use otelpipe_core::batch::MetricBatch;
-use otelpipe_core::frame::{Columns, Frame, Metrics, Shape};
+use otelpipe_core::frame::{Columns, Frame, Metrics};
 use otelpipe_core::label::{LabelSet, METRIC_NAME};
-use otelpipe_core::point::{Exemplar, NumberValue};
-use otelpipe_core::time::ns_from_ms;
 use otelpipe_core::value::STALE_NAN;
 
+use self::repetition::Repetition;
 use super::assemble::{AddError, Assembly, Place};
 use super::cache::{Described, Facts, Info, Kind, Series, SeriesCache, Verdict};
 use super::config::ScrapeRules;
+use super::exemplar::convert_exemplar;
 use super::intern::Interner;
 use super::labels::Exposed;
-use super::layout::{Layout, Reading};
 use super::limits::LimitError;
 use super::metadata::{MetadataStore, Part};
-use super::report::{DroppedSamples, ScrapeError, ScrapeReport, ScrapeWarning};
+use super::report::{REPORT_NAMES, ScrapeError, ScrapeReport, ScrapeWarning};
 use super::resource::{SCOPE_PREFIX, resource, scope};
 use super::staleness::Tracker;
 use super::target::Target;
@@ -84,29 +85,6 @@ pub struct TargetScraper {
     version: u64,
     repetition: Repetition,
 }
-
-/// What [`TargetScraper::scrape_metrics`] needs to read what it read before.
-#[derive(Debug, Default)]
-struct Repetition {
-    layout: Option<Layout>,
-    /// Of the frames that were made last.
-    shape: Option<Arc<Shape>>,
-    /// How many scrapes were read with `layout`.
-    count: u32,
-    /// How many of those there may be before metadata must be forgotten.
-    limit: Option<u32>,
-    /// Whether a body was not what it says.
-    is_refuted: bool,
-    /// How many calm scrapes to let pass before there is another layout, and how many it
-    /// will be next time: a target that is never twice the same should not pay for it.
-    pause: u32,
-    next_pause: u32,
-    /// How many scrapes were read with any layout.
-    total: u64,
-}
-
-/// The longest pause, in scrapes.
-const MAX_PAUSE: u32 = 64;
 
 /// Samples further ahead of the scrape than this are dropped.
 pub(super) const MAX_AHEAD_MS: i64 = 10 * 60 * 1_000;
@@ -279,110 +257,6 @@ impl TargetScraper {
                 self.assembly.add(place, attributes, &mut self.interner, &self.metadata, at_ms, STALE_NAN);
         }
         self.assembly.finish(out);
-    }
-
-    /// Reads a body that shows what the last one showed. `None`, and nothing has changed, if
-    /// it does not.
-    fn repeat(&mut self, answer: Answer<'_>, at_ms: i64, columns: &mut Columns) -> Option<ScrapeReport> {
-        let Answer::Body { body, content_type, duration_s } = answer else { return None };
-        let (repetition, rules) = (&mut self.repetition, &self.rules);
-        let layout = repetition.layout.as_mut()?;
-        if body.is_empty() || repetition.limit.is_some_and(|limit| repetition.count >= limit) {
-            return None;
-        }
-        rules.limits().check_body(body.len()).ok()?;
-        let format = self.format?;
-        let content_type = content_type.unwrap_or_default();
-        if content_type != self.content_type
-            && Format::choose(content_type, Some(rules.fallback)) != Ok(format)
-        {
-            return None;
-        }
-        let entries = Entries::new(body, ParseOptions { format, ..ParseOptions::default() });
-        let reading = Reading {
-            at_ms,
-            honor_timestamps: rules.honor_timestamps,
-            track_timestamps: rules.track_timestamps,
-        };
-        let warnings = layout.read(&self.cache, entries, reading, columns);
-        repetition.is_refuted = warnings.is_none();
-        let warnings = warnings?;
-        let report = ScrapeReport {
-            body_bytes: i64::try_from(body.len()).unwrap_or(i64::MAX),
-            warnings,
-            ..layout.report().clone()
-        };
-        repetition.count = repetition.count.saturating_add(1);
-        repetition.total += 1;
-        let values = self.report_values(&report, duration_s);
-        if let Some(layout) = &self.repetition.layout {
-            layout.add_reports(&values, at_ms, columns);
-        }
-        Some(report)
-    }
-
-    /// Makes up for the scrapes that left the state as it was.
-    fn end_repetition(&mut self) {
-        let repetition = &mut self.repetition;
-        if repetition.layout.take().is_none() {
-            return;
-        }
-        if repetition.count > 0 {
-            self.metadata.age(repetition.count, self.scrape);
-            repetition.next_pause = 1;
-        } else if repetition.is_refuted {
-            repetition.rest();
-        }
-    }
-
-    /// After a scrape that showed nothing new: where its values went, for the next one.
-    fn lay_out(&mut self, batch: MetricBatch, spare: Columns, report: &ScrapeReport) -> Metrics {
-        if !self.is_calm(report) {
-            return batch.into();
-        }
-        if self.repetition.pause > 0 {
-            self.repetition.pause -= 1;
-            return batch.into();
-        }
-        let first_slots = self.assembly.first_slots();
-        let locate = |place: &Place| self.assembly.locate(place, &self.metadata, &first_slots);
-        let reports: Vec<_> = self.reports.iter().map(|(_, place)| locate(place)).collect();
-        let (points, cache) = (batch.point_count(), &mut self.cache);
-        let layout = Layout::new(points, cache, self.scrape, report, locate, &reports);
-        let repetition = &mut self.repetition;
-        let Some(layout) = layout else {
-            repetition.rest();
-            return batch.into();
-        };
-        self.cache.shrink();
-        self.assembly.shrink();
-        let (batch, spare) = match repetition.shape.take() {
-            None => (batch, spare),
-            Some(shape) => match Frame::of_shape(&shape, batch, spare) {
-                Err(parts) => parts,
-                Ok(frame) => return repetition.begin(layout, frame),
-            },
-        };
-        let shape = Arc::new(Shape::of(&batch));
-        match Frame::of_shape(&shape, batch, spare) {
-            Ok(frame) => repetition.begin(layout, frame),
-            Err((batch, _)) => batch.into(), // cannot be: it is its own shape
-        }
-    }
-
-    /// Whether the scrape left nothing in the state that the next one of the same lines would
-    /// change.
-    fn is_calm(&mut self, report: &ScrapeReport) -> bool {
-        let dropped = DroppedSamples { relabel: report.dropped.relabel, ..DroppedSamples::default() };
-        let is_good = report.up && report.body_bytes > 0 && report.dropped == dropped;
-        // Each series came once: what comes twice has no place of its own in the order.
-        let is_once = usize::try_from(report.scraped) == Ok(self.cache.len());
-        let is_all_known = report.relabeled == 0 && report.stale == 0 && is_once;
-        let is_as_typed = self.metadata.version() == self.version;
-        // Start times are found by looking ahead in the body.
-        let looks_ahead = self.format == Some(Format::OpenMetrics) && self.rules.options.created_timestamps;
-        self.repetition.limit = self.metadata.scrapes_left(self.scrape);
-        is_good && is_all_known && is_as_typed && !looks_ahead && self.repetition.limit != Some(0)
     }
 
     fn read(
@@ -725,33 +599,6 @@ impl TargetScraper {
     }
 }
 
-impl Repetition {
-    fn begin(&mut self, layout: Layout, frame: Frame) -> Metrics {
-        (self.layout, self.shape, self.count) = (Some(layout), Some(Arc::clone(frame.shape())), 0);
-        self.is_refuted = false;
-        frame.into()
-    }
-
-    /// Nothing came of a layout: the next one has time.
-    fn rest(&mut self) {
-        self.shape = None;
-        self.pause = self.next_pause;
-        self.next_pause = (self.next_pause * 2).clamp(1, MAX_PAUSE);
-    }
-}
-
-/// Report series in the order of [`TargetScraper::report_values`]; the last three are extra.
-const REPORT_NAMES: [&str; 8] = [
-    "up",
-    "scrape_duration_seconds",
-    "scrape_samples_scraped",
-    "scrape_samples_post_metric_relabeling",
-    "scrape_series_added",
-    "scrape_timeout_seconds",
-    "scrape_sample_limit",
-    "scrape_body_size_bytes",
-];
-
 /// The state of reading one body.
 #[derive(Debug, Default)]
 struct BodyState {
@@ -771,59 +618,4 @@ impl BodyState {
         self.admitted += 1;
         !self.over_limit
     }
-}
-
-impl ScrapeReport {
-    fn warn(&mut self) {
-        let dropped = self.dropped;
-        let not_converted = dropped.inconsistent_time + dropped.without_bound;
-        for (count, warning) in [
-            (dropped.duplicate, ScrapeWarning::Duplicates(dropped.duplicate)),
-            (dropped.too_far_ahead, ScrapeWarning::TooFarAhead(dropped.too_far_ahead)),
-            (not_converted, ScrapeWarning::NotConverted(not_converted)),
-        ] {
-            if count > 0 {
-                self.warnings.push(warning);
-            }
-        }
-    }
-}
-
-/// `trace_id` and `span_id` in any letter case become the ids, everything else an
-/// attribute. Ids are cut at 16 and 8 bytes, shorter ones padded with zeros in front.
-pub(super) fn convert_exemplar(exemplar: &crate::text::Exemplar<'_>, sample_ms: i64) -> Exemplar {
-    let mut converted = Exemplar {
-        time_ns: ns_from_ms(exemplar.timestamp_ms().unwrap_or(sample_ms)),
-        value: NumberValue::Double(exemplar.value()),
-        ..Exemplar::default()
-    };
-    for (name, value) in exemplar.labels() {
-        let decoded = if name.eq_ignore_ascii_case("trace_id") {
-            decode_id(&value, &mut converted.trace_id)
-        } else if name.eq_ignore_ascii_case("span_id") {
-            decode_id(&value, &mut converted.span_id)
-        } else {
-            false
-        };
-        if !decoded {
-            converted.filtered_attributes.insert(name, value.as_ref());
-        }
-    }
-    converted
-}
-
-/// Whether `hex` is an even number of hex digits; then its first bytes are in `id`.
-fn decode_id(hex: &str, id: &mut [u8]) -> bool {
-    let digits = hex.as_bytes();
-    if digits.len() % 2 != 0 || !digits.iter().all(u8::is_ascii_hexdigit) {
-        return false;
-    }
-    let len = (digits.len() / 2).min(id.len());
-    let padding = id.len() - len;
-    let nibble =
-        |digit: u8| u8::try_from(char::from(digit).to_digit(16).unwrap_or_default()).unwrap_or_default();
-    for (byte, pair) in id.iter_mut().skip(padding).zip(digits.chunks_exact(2)) {
-        *byte = nibble(pair[0]) << 4 | nibble(pair[1]);
-    }
-    true
 }
