@@ -213,6 +213,7 @@ fn split_metric(metric: &mut Metric, count: usize) -> Metric {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::Frame;
     use crate::metric::MetricData;
     use crate::point::NumberPoint;
     use alloc::vec;
@@ -268,6 +269,49 @@ mod tests {
         batcher.push(arrival(&[("m", 2)]), 1, &mut out);
         batcher.push(arrival(&[("m", 2)]), 2, &mut out);
         assert_eq!(out.swap_remove(0).into_batch().resources.len(), 2);
+    }
+
+    #[test]
+    fn frames_are_collected_and_cut_as_their_batches_are() {
+        let arrivals = [("m", 2), ("n", 5), ("o", 1), ("p", 3)];
+        let run = |limits: &BatchLimits, frames: u32| -> Vec<MetricBatch> {
+            let mut batcher = Batcher::new(limits.clone(), S, 0);
+            let mut out = Vec::new();
+            for (at, metric) in (0..).zip(arrivals) {
+                let batch = arrival(&[metric]);
+                let is_frame = frames >> at & 1 == 1;
+                let part = if is_frame { Frame::of(batch).into() } else { Metrics::from(batch) };
+                batcher.push(part, at, &mut out);
+            }
+            batcher.flush(S, &mut out);
+            out.into_iter().map(Metrics::into_batch).collect()
+        };
+        for (send_batch_size, send_batch_max_size) in
+            [(0, 0), (0, 2), (4, 0), (4, 4), (3, 6), (20, 0), (20, 20)]
+        {
+            let limits = BatchLimits { send_batch_size, send_batch_max_size };
+            let batches = run(&limits, 0);
+            for frames in 1..1 << arrivals.len() {
+                assert_eq!(run(&limits, frames), batches, "{limits:?}, frames {frames:04b}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_frame_that_need_not_be_cut_stays_a_frame() {
+        let limits = BatchLimits { send_batch_size: 3, send_batch_max_size: 3 };
+        let mut batcher = Batcher::new(limits, S, 0);
+        let mut out = Vec::new();
+        for points in [2, 2, 1] {
+            batcher.push(Frame::of(arrival(&[("m", points)])), 1, &mut out);
+        }
+        batcher.flush(2, &mut out);
+        let form = |metrics: &Metrics| -> Vec<(bool, usize)> {
+            let parts = metrics.parts().iter();
+            parts.map(|part| (matches!(part, Metrics::Frame(_)), part.point_count())).collect()
+        };
+        let forms: Vec<_> = out.iter().map(form).collect();
+        assert_eq!(forms, [vec![(true, 2), (false, 1)], vec![(false, 1), (true, 1)]]);
     }
 
     #[test]
