@@ -1,6 +1,6 @@
 //! What came out: a table, a plot, and JSON.
 
-use otelpipe_benches::machine;
+use otelpipe_benches::machine::Circumstances;
 use otelpipe_benches::plot::{Bar, bars};
 use serde::Serialize;
 
@@ -9,15 +9,12 @@ use crate::target::Size;
 /// All that was measured in one run of this bench.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
-    date: String,
-    commit: String,
-    machine: String,
+    #[serde(flatten)]
+    circumstances: Circumstances,
     nodes: usize,
     samples_of_a_node: usize,
     interval_ms: u128,
     scrapes_of_a_node: usize,
-    load_before: String,
-    load_after: String,
     pub(crate) rows: Vec<Row>,
 }
 
@@ -83,22 +80,18 @@ impl Cost {
 impl Report {
     pub(crate) fn new(size: Size, scrapes: usize) -> Self {
         Self {
-            date: machine::date(),
-            commit: machine::commit(),
-            machine: machine::name(),
+            circumstances: Circumstances::now(),
             nodes: size.nodes,
             samples_of_a_node: size.samples,
             interval_ms: size.interval.as_millis(),
             scrapes_of_a_node: scrapes,
-            load_before: machine::load(),
-            load_after: String::new(),
             rows: Vec::new(),
         }
     }
 
     /// All rows are there.
     pub(crate) fn finish(&mut self) {
-        self.load_after = machine::load();
+        self.circumstances.end();
     }
 
     pub(crate) fn json(&self) -> String {
@@ -124,21 +117,19 @@ impl Report {
             "# Load\n\nMeasured {} at `{}`; repeat with `benches/run load`. As JSON: [load.json](load.json).\n\n\
              **Work.** {} nodes of {} samples each, {} ms between scrapes, HTTPS (TLS 1.3) with gzip as a kubelet \
              answers, times of containers of now. {} scrapes of each node are measured, after three to warm up.\n\n\
-             **Machine.** {}; load average {} before and {} after.\n\n\
+             {}\n\n\
              **Method.** Processor time is user and system time of the program from `/proc/PID/stat`, all of its \
              threads, per scraped sample; the stand-ins run in another process. Peak is `VmHWM`. Points are metric \
              values in EMF documents, or samples in write requests, from the start of the program: a run that \
              loses one gives no figure. Prometheus may lose its first scrape, because the watcher of its log drops \
              what is older than itself.\n\n{}\n![bars](load.svg)\n",
-            self.date,
-            self.commit,
+            self.circumstances.date,
+            self.circumstances.commit,
             self.nodes,
             self.samples_of_a_node,
             self.interval_ms,
             self.scrapes_of_a_node,
-            self.machine,
-            self.load_before,
-            self.load_after,
+            self.circumstances.machine_line(),
             self.table(),
         )
     }

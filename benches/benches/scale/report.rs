@@ -1,17 +1,14 @@
 //! What came out: tables, a plot, and JSON.
 
-use otelpipe_benches::machine;
+use otelpipe_benches::machine::Circumstances;
 use otelpipe_benches::plot::{Line, lines};
 use serde::Serialize;
 
 /// All that was measured in one run of this bench.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
-    date: String,
-    commit: String,
-    machine: String,
-    load_before: String,
-    load_after: String,
+    #[serde(flatten)]
+    circumstances: Circumstances,
     pub(crate) rows: Vec<Row>,
 }
 
@@ -31,19 +28,12 @@ pub(crate) struct Row {
 
 impl Report {
     pub(crate) fn new() -> Self {
-        Self {
-            date: machine::date(),
-            commit: machine::commit(),
-            machine: machine::name(),
-            load_before: machine::load(),
-            load_after: String::new(),
-            rows: Vec::new(),
-        }
+        Self { circumstances: Circumstances::now(), rows: Vec::new() }
     }
 
     /// All rows are there.
     pub(crate) fn finish(&mut self) {
-        self.load_after = machine::load();
+        self.circumstances.end();
     }
 
     pub(crate) fn json(&self) -> String {
@@ -90,15 +80,13 @@ impl Report {
              **Work.** cAdvisor text of nodes with up to 8,000 series, scraped once a minute, from the body to EMF \
              documents (the EKS document) or compressed write requests, in one thread and without sockets. With \
              churn, three of ten pods are others at every scrape.\n\n\
-             **Machine.** {}; load average {} before and {} after.\n\n\
+             {}\n\n\
              **Method.** Processor time of the thread; the median of five scrapes of all nodes after two. Held is \
              what was asked of the allocator and not given back after the last of them; bytes a series is the slope \
              from the second to the last number of series.\n\n{}\n![lines](scale.svg)\n",
-            self.date,
-            self.commit,
-            self.machine,
-            self.load_before,
-            self.load_after,
+            self.circumstances.date,
+            self.circumstances.commit,
+            self.circumstances.machine_line(),
             self.table(),
         )
     }
