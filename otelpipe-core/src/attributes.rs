@@ -1,22 +1,30 @@
 //! Attributes: an ordered list of unique keys with values, shared until changed.
 
+mod intern;
+
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 use core::fmt;
+use core::slice;
 
 use hashbrown::HashMap;
 
 use crate::shared_str::SharedStr;
 use crate::value::AttributeValue;
 
+pub use intern::Interner;
+pub(crate) use intern::Sharing;
+
 /// One attribute: key and value.
 pub type Attribute = (SharedStr, AttributeValue);
 
 /// Attributes of a point, resource or scope, in insertion order, no key twice.
 ///
-/// A clone shares the list; the first change to a shared list copies it (texts
-/// stay shared). So a point can be copied into another metric for the price of a
-/// pointer, and relabeling one of them leaves the other alone.
+/// A clone shares the list; the first change to a shared list copies it, and the
+/// attributes that stay are shared still: eight bytes each. So a point can be copied into
+/// another metric for the price of a pointer, and relabeling one of them leaves the other
+/// alone. An [`Interner`] finds equal lists and attributes that were made apart.
 ///
 /// Removing one key moves the last entry into the hole, removing by predicate keeps
 /// the order: that is what upstream's `pcommon.Map` does, and JSON output shows it.
@@ -31,7 +39,7 @@ pub type Attribute = (SharedStr, AttributeValue);
 /// assert_eq!(before.get_str("pod"), Some("web-1"));
 /// ```
 #[derive(Clone, Default)]
-pub struct Attributes(Option<Arc<Vec<Attribute>>>);
+pub struct Attributes(Option<Arc<Vec<Arc<Attribute>>>>);
 
 impl Attributes {
     /// No attributes. Does not allocate.
@@ -39,38 +47,50 @@ impl Attributes {
         Self(None)
     }
 
-    /// A list whose keys the caller knows to be unique. Allocates once.
+    /// A list whose keys the caller knows to be unique. Allocates for each of them.
     pub fn from_unique(list: Vec<Attribute>) -> Self {
+        Self::from_shared(list.into_iter().map(Arc::new).collect())
+    }
+
+    /// As [`Attributes::from_unique`], of attributes that other lists may have too.
+    /// Allocates once.
+    pub fn from_shared(list: Vec<Arc<Attribute>>) -> Self {
         debug_assert!(
-            list.iter().enumerate().all(|(at, (key, _))| list[..at].iter().all(|(other, _)| other != key)),
+            list.iter().enumerate().all(|(at, one)| list[..at].iter().all(|other| other.0 != one.0)),
             "keys are unique"
         );
         if list.is_empty() { Self(None) } else { Self(Some(Arc::new(list))) }
     }
 
-    /// The attributes in order.
-    pub fn as_slice(&self) -> &[Attribute] {
+    /// The attributes in order, as they are shared.
+    pub fn as_shared(&self) -> &[Arc<Attribute>] {
         self.0.as_deref().map_or(&[], Vec::as_slice)
     }
 
     /// The attributes in order.
-    pub fn iter(&self) -> core::slice::Iter<'_, Attribute> {
-        self.as_slice().iter()
+    pub fn iter(&self) -> Iter<'_> {
+        Iter(self.as_shared().iter())
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.as_slice().len()
+        self.as_shared().len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.as_slice().is_empty()
+        self.as_shared().is_empty()
     }
 
     /// Whether both share one list: a quick "equal" that may miss equal lists.
     pub fn same(&self, other: &Self) -> bool {
-        core::ptr::eq(self.as_slice(), other.as_slice())
+        core::ptr::eq(self.as_shared(), other.as_shared())
+    }
+
+    /// Where the list lies: equal for lists that are the [`Attributes::same`], as long as
+    /// one of them lives and does not change. All lists without attributes have one address.
+    pub fn address(&self) -> usize {
+        self.as_shared().as_ptr().addr()
     }
 
     /// Where the list lies, if others share it: as long as one of them does, no other
@@ -93,22 +113,25 @@ impl Attributes {
     /// The value of `key`, to change it. Copies a shared list if the key exists.
     pub fn get_mut(&mut self, key: &str) -> Option<&mut AttributeValue> {
         let at = self.position(key)?;
-        Some(&mut self.list_mut()[at].1)
+        Some(&mut Arc::make_mut(&mut self.list_mut()[at]).1)
     }
 
     /// Sets `key`, at its place if it exists, else at the end.
     pub fn insert(&mut self, key: impl Into<SharedStr> + AsRef<str>, value: impl Into<AttributeValue>) {
         let value = value.into();
         match self.position(key.as_ref()) {
-            Some(at) => self.list_mut()[at].1 = value,
-            None => self.list_mut().push((key.into(), value)),
+            Some(at) => {
+                let place = &mut self.list_mut()[at];
+                *place = Arc::new((place.0.clone(), value));
+            }
+            None => self.list_mut().push(Arc::new((key.into(), value))),
         }
     }
 
     /// Removes `key`; the last attribute takes its place.
     pub fn remove(&mut self, key: &str) -> Option<AttributeValue> {
         let at = self.position(key)?;
-        Some(self.list_mut().swap_remove(at).1)
+        Some(Arc::unwrap_or_clone(self.list_mut().swap_remove(at)).1)
     }
 
     /// Gives the value of `from` to `to`, overwriting it, and removes `from`.
@@ -117,10 +140,13 @@ impl Attributes {
         let Some(at) = self.position(from) else { return false };
         match self.position(to.as_ref()) {
             // Appending the new key and filling the hole with it: the same place.
-            None => self.list_mut()[at].0 = to.into(),
+            None => {
+                let place = &mut self.list_mut()[at];
+                *place = Arc::new((to.into(), place.1.clone()));
+            }
             Some(other) => {
                 let list = self.list_mut();
-                list[other].1 = list[at].1.clone();
+                list[other] = Arc::new((list[other].0.clone(), list[at].1.clone()));
                 list.swap_remove(at);
             }
         }
@@ -133,14 +159,12 @@ impl Attributes {
         let goes = self.iter().position(|(key, value)| !keep(key, value));
         let Some(first) = goes else { return };
         let mut at = 0;
-        self.list_mut().retain(|(key, value)| {
+        self.list_mut().retain(|one| {
             at += 1;
-            if at - 1 < first {
-                true
-            } else if at - 1 == first {
-                false
-            } else {
-                keep(key, value)
+            match (at - 1).cmp(&first) {
+                Ordering::Less => true,
+                Ordering::Equal => false,
+                Ordering::Greater => keep(&one.0, &one.1),
             }
         });
     }
@@ -156,6 +180,21 @@ impl Attributes {
             || (self.len() == other.len() && self.iter().all(|(key, value)| other.get(key) == Some(value)))
     }
 
+    /// Whether both are equal to the bit, in order too: the two zeros differ, and a NaN is
+    /// itself.
+    pub(crate) fn is_identical(&self, other: &Self) -> bool {
+        let is_identical =
+            |(key, value): &Attribute, other: &Attribute| *key == other.0 && value.is_identical(&other.1);
+        self.same(other) || self.matches(other, is_identical)
+    }
+
+    /// Whether each attribute is shared with the other list or `is_like` its counterpart.
+    fn matches(&self, other: &Self, is_like: impl Fn(&Attribute, &Attribute) -> bool) -> bool {
+        let (list, other) = (self.as_shared(), other.as_shared());
+        list.len() == other.len()
+            && list.iter().zip(other).all(|(one, other)| Arc::ptr_eq(one, other) || is_like(one, other))
+    }
+
     fn position(&self, key: &str) -> Option<usize> {
         self.iter().position(|(name, _)| name == key)
     }
@@ -167,41 +206,65 @@ impl Attributes {
         }
     }
 
-    fn list_mut(&mut self) -> &mut Vec<Attribute> {
+    fn list_mut(&mut self) -> &mut Vec<Arc<Attribute>> {
         Arc::make_mut(self.0.get_or_insert_default())
     }
 }
 
 impl<'a> IntoIterator for &'a Attributes {
     type Item = &'a Attribute;
-    type IntoIter = core::slice::Iter<'a, Attribute>;
+    type IntoIter = Iter<'a>;
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
     }
 }
 
+/// The attributes of a list, in order.
+#[derive(Clone, Debug)]
+pub struct Iter<'a>(slice::Iter<'a, Arc<Attribute>>);
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = &'a Attribute;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().map(|one| &**one)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl DoubleEndedIterator for Iter<'_> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.0.next_back().map(|one| &**one)
+    }
+}
+
+impl ExactSizeIterator for Iter<'_> {}
+
 /// Later keys overwrite earlier ones.
 impl<K: Into<SharedStr> + AsRef<str>, V: Into<AttributeValue>> FromIterator<(K, V)> for Attributes {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
         let pairs = pairs.into_iter();
-        let mut list: Vec<Attribute> = Vec::with_capacity(pairs.size_hint().0.min(MANY));
+        let mut list: Vec<Arc<Attribute>> = Vec::with_capacity(pairs.size_hint().0.min(MANY));
         // Places of the keys, once there are too many to look through.
         let mut places: HashMap<SharedStr, usize> = HashMap::new();
         for (key, value) in pairs {
             let place = if places.is_empty() {
-                list.iter().position(|(known, _)| known == key.as_ref())
+                list.iter().position(|known| known.0 == key.as_ref())
             } else {
                 places.get(key.as_ref()).copied()
             };
-            if let Some((_, old)) = place.and_then(|place| list.get_mut(place)) {
-                *old = value.into();
+            if let Some(old) = place.and_then(|place| list.get_mut(place)) {
+                *old = Arc::new((old.0.clone(), value.into()));
                 continue;
             }
-            list.push((key.into(), value.into()));
+            list.push(Arc::new((key.into(), value.into())));
             if list.len() == MANY {
-                places.extend(list.iter().enumerate().map(|(place, (key, _))| (key.clone(), place)));
-            } else if let Some((key, _)) = list.last().filter(|_| list.len() > MANY) {
-                places.insert(key.clone(), list.len() - 1);
+                places.extend(list.iter().enumerate().map(|(place, known)| (known.0.clone(), place)));
+            } else if let Some(last) = list.last().filter(|_| list.len() > MANY) {
+                places.insert(last.0.clone(), list.len() - 1);
             }
         }
         if list.is_empty() { Self(None) } else { Self(Some(Arc::new(list))) }
@@ -214,7 +277,7 @@ const MANY: usize = 64;
 /// Equal in order too; see [`Attributes::equals_unordered`] for the other meaning.
 impl PartialEq for Attributes {
     fn eq(&self, other: &Self) -> bool {
-        self.same(other) || self.as_slice() == other.as_slice()
+        self.same(other) || self.matches(other, |one, other| one == other)
     }
 }
 

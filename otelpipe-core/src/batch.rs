@@ -53,6 +53,11 @@ impl MetricBatch {
         self.resources.iter().flat_map(|r| &r.scopes).flat_map(|scope| &scope.metrics)
     }
 
+    /// Every metric, in order, to be changed.
+    pub fn metrics_mut(&mut self) -> impl Iterator<Item = &mut Metric> {
+        self.resources.iter_mut().flat_map(|r| &mut r.scopes).flat_map(|scope| &mut scope.metrics)
+    }
+
     /// Number of metrics.
     pub fn metric_count(&self) -> usize {
         self.metrics().count()

@@ -62,6 +62,18 @@ impl AttributeValue {
         self.as_str().unwrap_or_default()
     }
 
+    /// Whether both are equal to the bit: the two zeros differ, and a NaN is itself.
+    pub(crate) fn is_identical(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Double(a), Self::Double(b)) => a.to_bits() == b.to_bits(),
+            (Self::Array(a), Self::Array(b)) => {
+                a.len() == b.len() && a.iter().zip(&**b).all(|(a, b)| a.is_identical(b))
+            }
+            (Self::Map(a), Self::Map(b)) => a.is_identical(b),
+            _ => self == other,
+        }
+    }
+
     /// Appends the value as text: a string as it is, numbers and truths as JSON spells
     /// them, bytes as base64, lists and maps as JSON with sorted keys, no value as nothing.
     ///

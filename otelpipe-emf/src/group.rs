@@ -322,11 +322,11 @@ impl LabelHashes {
         hashers: &[LabelHasher; 2],
         derives_kubernetes: bool,
     ) -> u64 {
-        let own = labels.attributes.as_slice();
+        let own = labels.attributes;
         if labels.quantile.is_some() || own.is_empty() {
             return labels.hash(0, hashers, derives_kubernetes);
         }
-        let hash = self.0.entry((origin, own.as_ptr().addr()));
+        let hash = self.0.entry((origin, own.address()));
         *hash.or_insert_with(|| labels.hash(0, hashers, derives_kubernetes))
     }
 }

@@ -218,8 +218,7 @@ impl Templates {
 
 impl Identity<'_> {
     fn key(&self) -> Key {
-        let address = |list: &Attributes| list.as_slice().as_ptr().addr();
-        (address(self.attributes), address(self.resource), self.kind)
+        (self.attributes.address(), self.resource.address(), self.kind)
     }
 }
 

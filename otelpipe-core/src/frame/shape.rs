@@ -12,7 +12,6 @@ use crate::point::{
 };
 use crate::resource::{Resource, Scope};
 use crate::shared_str::SharedStr;
-use crate::value::AttributeValue;
 use crate::with_points;
 
 /// Resources, scopes, metrics and the attributes of points.
@@ -339,7 +338,7 @@ impl Comparison {
             return true;
         }
         self.moved = true;
-        identical_lists(known, other)
+        known.is_identical(other)
     }
 }
 
@@ -355,20 +354,6 @@ fn same_kind(a: &MetricData, b: &MetricData) -> bool {
         (M::Histogram(a), M::Histogram(b)) => a.temporality == b.temporality,
         (M::ExponentialHistogram(a), M::ExponentialHistogram(b)) => a.temporality == b.temporality,
         _ => false,
-    }
-}
-
-fn identical_lists(a: &Attributes, b: &Attributes) -> bool {
-    all(a.as_slice(), b.as_slice(), |(a_key, a), (b_key, b)| a_key == b_key && identical_values(a, b))
-}
-
-/// Equal to the bit: the two zeros differ, and a NaN is itself.
-fn identical_values(a: &AttributeValue, b: &AttributeValue) -> bool {
-    match (a, b) {
-        (AttributeValue::Double(a), AttributeValue::Double(b)) => a.to_bits() == b.to_bits(),
-        (AttributeValue::Array(a), AttributeValue::Array(b)) => all(a, b, identical_values),
-        (AttributeValue::Map(a), AttributeValue::Map(b)) => identical_lists(a, b),
-        _ => a == b,
     }
 }
 

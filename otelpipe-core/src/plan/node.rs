@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 
 use super::run_reference;
 use super::stage::{PipelineError, Stage, StageError, StageOutcome, StageReport};
+use crate::attributes::Sharing;
 use crate::batch::MetricBatch;
 use crate::delta::{CumulativeToDelta, Known};
 use crate::frame::{Columns, OtherPoint, Shape, number_tag};
@@ -237,6 +238,7 @@ impl Map {
         if trace.is_lost {
             return None;
         }
+        share_lists(&mut batch);
         let (shape, mut sources) = Shape::of_skeleton(&batch);
         let mut changes = Vec::new();
         for (slot, source) in (0..).zip(&mut sources) {
@@ -271,6 +273,15 @@ impl Map {
             change.apply(ValueMut::Number(&mut columns.numbers[*slot as usize].value));
         }
         self.next.eval(columns, run)
+    }
+}
+
+/// Rules that do the same to points of different metrics make a list each, and a shape lives
+/// as long as its series.
+fn share_lists(batch: &mut MetricBatch) {
+    let mut sharing = Sharing::default();
+    for metric in batch.metrics_mut() {
+        metric.each_point_mut(|point| sharing.share(point.attributes_mut()));
     }
 }
 

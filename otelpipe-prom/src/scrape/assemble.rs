@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use core::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
-use otelpipe_core::attributes::Attributes;
+use otelpipe_core::attributes::{Attributes, Interner};
 use otelpipe_core::batch::{MetricBatch, ResourceMetrics, ScopeMetrics};
 use otelpipe_core::metric::{Histogram, MetricData, Sum};
 use otelpipe_core::point::{Exemplar, Flags, NumberPoint, NumberValue};
@@ -21,7 +21,6 @@ use otelpipe_core::value::is_stale;
 use self::parts::{Base, Parts};
 pub(crate) use self::parts::{ns_from_s, whole};
 use super::cache::shrink;
-use super::intern::Interner;
 use super::metadata::MetadataStore;
 use crate::family::{Family, FamilyKind, Role};
 
@@ -506,7 +505,9 @@ impl Assembly {
         let family = &self.families[name.family as usize].family;
         let (bound, own) = match family.kind.bound_label() {
             Some(label) if attributes.get(label).is_some() => {
-                (attributes.get_str(label), interner.without(attributes, label))
+                let others = attributes.iter().filter(|(name, _)| name != label);
+                let others = others.map(|(name, value)| (name.as_str(), value.str_or_empty()));
+                (attributes.get_str(label), interner.list(others))
             }
             _ => (None, attributes.clone()),
         };
@@ -517,8 +518,8 @@ impl Assembly {
             None => self.bound_role(role),
         };
         let (groups, hasher) = (&self.groups, &self.hasher);
-        let key = |group: &Group| (group.family, group.attributes.as_slice().as_ptr().addr());
-        let wanted = (self.names[place.name as usize].family, own.as_slice().as_ptr().addr());
+        let key = |group: &Group| (group.family, group.attributes.address());
+        let wanted = (self.names[place.name as usize].family, own.address());
         let hash = hasher.hash_one(wanted);
         if let Some(known) = self.group_index.find(hash, |at| key(&groups[*at as usize]) == wanted) {
             place.group = *known;

@@ -37,7 +37,6 @@ mod config;
 mod duration;
 mod exemplar;
 mod fingerprint;
-mod intern;
 mod labels;
 mod layout;
 mod limits;

@@ -3,12 +3,10 @@
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use otelpipe_core::attributes::Attributes;
+use otelpipe_core::attributes::{Attributes, Interner};
 use otelpipe_core::label::LabelSet;
 use otelpipe_core::resource::{Resource, Scope};
 use otelpipe_core::shared_str::SharedStr;
-
-use super::intern::Interner;
 
 /// The scope of samples that name none.
 pub const SCOPE_NAME: &str =

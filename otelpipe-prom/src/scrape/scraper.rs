@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use otelpipe_core::attributes::Attributes;
+use otelpipe_core::attributes::{Attributes, Interner};
 use otelpipe_core::batch::MetricBatch;
 use otelpipe_core::frame::{Columns, Frame, Metrics};
 use otelpipe_core::label::{LabelSet, METRIC_NAME};
@@ -17,7 +17,6 @@ use super::assemble::{AddError, Assembly, Place};
 use super::cache::{Described, Facts, Info, Kind, Series, SeriesCache, Verdict};
 use super::config::ScrapeRules;
 use super::exemplar::convert_exemplar;
-use super::intern::Interner;
 use super::labels::Exposed;
 use super::limits::LimitError;
 use super::metadata::{MetadataStore, Part};

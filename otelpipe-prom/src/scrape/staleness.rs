@@ -69,7 +69,7 @@ impl Tracker {
 fn keep_those_without_twin(ended: &mut Vec<u32>, cache: &SeriesCache, scrape: u32) {
     let identity = |at: u32| {
         let Series { attributes, place } = cache.series(at)?;
-        Some((place.name, attributes.as_slice().as_ptr().addr(), attributes.len()))
+        Some((place.name, attributes.address(), attributes.len()))
     };
     let tracked = (0..).zip(cache.iter()).filter(|(_, entry)| entry.tracked == scrape);
     let alive: HashSet<_> = tracked.map(|(at, _)| identity(at)).collect();
