@@ -1,17 +1,24 @@
 //! A scrape of a target whose series are known, and of one never seen: from the body to
 //! the batch, or to the columns of a frame (`frame`). `recognised` and `dropped` are the same
-//! with a rule that drops all series: each is known and its value read. `shuffled` is a
-//! target that shows its series in another order each time.
+//! with a rule that drops all series: each is known and its value read. `rated` is `frame`, and
+//! then the increase of every counter and its rate, time moving on. `shuffled` is a target that
+//! shows its series in another order each time.
 
+use core::cell::RefCell;
 use core::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use otelpipe_benches::{ThreadTime, body, criterion};
+use otelpipe_benches::{ThreadTime, advance, body, criterion};
 use otelpipe_core::batch::MetricBatch;
+use otelpipe_core::delta::{CumulativeToDelta, CumulativeToDeltaConfig};
 use otelpipe_core::frame::{Columns, Metrics};
 use otelpipe_core::label::LabelSet;
+use otelpipe_core::metric::MetricData;
+use otelpipe_core::plan::{Pipeline, Stage};
+use otelpipe_core::rate::{DeltaToRate, DeltaToRateConfig};
 use otelpipe_core::relabel::RelabelConfig;
+use otelpipe_core::time::ns_from_ms;
 use otelpipe_prom::scrape::{
     Answer, GlobalConfig, ScrapeConfig, ScrapeOptions, ScrapeRules, Target, TargetScraper,
 };
@@ -22,6 +29,9 @@ const BODIES: [(&str, &str); 2] = [
 ];
 
 const T0_MS: i64 = 1_800_000_000_000;
+
+/// Time between two scrapes.
+const INTERVAL_MS: i64 = 15_000;
 
 fn scraper(rules: &Arc<ScrapeRules>) -> TargetScraper {
     let discovered =
@@ -48,6 +58,62 @@ fn scrape_frame(scraper: &mut TargetScraper, body: &[u8], spare: &mut Columns) -
         *spare = frame.into_parts().1;
     }
     points
+}
+
+/// A scraper, and what makes rates of its counters.
+struct Rated {
+    scraper: TargetScraper,
+    pipeline: Pipeline,
+    spare: Columns,
+    body: Vec<u8>,
+    at_ms: i64,
+}
+
+impl Rated {
+    fn new(rules: &Arc<ScrapeRules>, body: &[u8]) -> Self {
+        let mut batch = MetricBatch::default();
+        let answer = Answer::Body { body, content_type: Some("text/plain"), duration_s: 0.0 };
+        scraper(rules).scrape(answer, T0_MS, &mut batch);
+        let is_counter = |data: &MetricData| matches!(data, MetricData::Sum(sum) if sum.is_monotonic);
+        let counters = batch.metrics().filter(|metric| is_counter(&metric.data));
+        let rate = DeltaToRateConfig { metrics: counters.map(|metric| metric.name.to_string()).collect() };
+        let delta = CumulativeToDelta::compile(&CumulativeToDeltaConfig::default(), 0).expect("defaults");
+        let rate = DeltaToRate::compile(&rate).expect("there are counters");
+        let pipeline = Pipeline::new(vec![Stage::Delta(Box::new(delta)), Stage::Rate(rate)]);
+        Self {
+            scraper: scraper(rules),
+            pipeline,
+            spare: Columns::default(),
+            body: body.to_vec(),
+            at_ms: T0_MS,
+        }
+    }
+
+    /// The next body, as if it had been received now.
+    fn next_body(&mut self) -> Vec<u8> {
+        self.at_ms += INTERVAL_MS;
+        advance(&mut self.body, INTERVAL_MS);
+        self.body.clone()
+    }
+
+    fn scrape(&mut self, body: &[u8]) -> usize {
+        let Self { scraper, pipeline, spare, at_ms, .. } = self;
+        let answer = Answer::Body { body, content_type: Some("text/plain"), duration_s: 0.0 };
+        let (metrics, report) = scraper.scrape_metrics(answer, *at_ms, core::mem::take(spare));
+        assert!(report.up, "{:?}", report.error);
+        let rated = match metrics {
+            Metrics::Frame(frame) => pipeline.consume_frame(frame, ns_from_ms(*at_ms), &mut |_| {}),
+            others => {
+                pipeline.consume(others.into_batch(), ns_from_ms(*at_ms), &mut |_| {}).map(Metrics::from)
+            }
+        };
+        let rated = black_box(rated.expect("all have values"));
+        let points = rated.point_count();
+        if let Metrics::Frame(frame) = rated {
+            *spare = frame.into_parts().1;
+        }
+        points
+    }
 }
 
 /// The body with its series in so many orders, metadata first.
@@ -103,6 +169,21 @@ fn benches(criterion: &mut Criterion<ThreadTime>) {
             });
             assert!(known.frames() > before, "the body is the same each time");
         }
+        let rated = RefCell::new(Rated::new(&rules, &body));
+        for _ in 0..4 {
+            let body = rated.borrow_mut().next_body();
+            rated.borrow_mut().scrape(&body);
+        }
+        let before = rated.borrow().pipeline.counts();
+        group.bench_function("rated", |bencher| {
+            bencher.iter_batched(
+                || rated.borrow_mut().next_body(),
+                |body| rated.borrow_mut().scrape(black_box(&body)),
+                BatchSize::PerIteration,
+            );
+        });
+        let counts = rated.borrow().pipeline.counts();
+        assert!(counts.planned > before.planned && counts.rule_evaluations == before.rule_evaluations);
         let bodies = shuffled(&body, 16);
         let (mut known, mut spare, mut turn) = (scraper(&rules), Columns::default(), 0);
         scrape_frame(&mut known, &body, &mut spare);

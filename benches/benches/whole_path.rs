@@ -19,9 +19,6 @@ use otelpipe_collector::env::Env;
 use otelpipe_collector::own_metrics::OwnMetrics;
 use otelpipe_collector::replay::{Engine, recording};
 
-/// Digits of a timestamp in milliseconds.
-const TIMESTAMP_DIGITS: usize = 13;
-
 /// Longer than any of the runs.
 const PERIOD_MS: i64 = 60_000;
 
@@ -86,15 +83,7 @@ impl Run {
     fn advance(&mut self, by_ms: i64) {
         for scrape in self.first.iter_mut().chain(&mut self.later) {
             scrape.at_ms += by_ms;
-            for line in scrape.body.split_mut(|byte| *byte == b'\n') {
-                let digits = line.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-                if digits == TIMESTAMP_DIGITS && !line.starts_with(b"#") {
-                    let at = line.len() - digits;
-                    let text = core::str::from_utf8(&line[at..]).expect("digits are text");
-                    let later = text.parse::<i64>().expect("a timestamp") + by_ms;
-                    line[at..].copy_from_slice(later.to_string().as_bytes());
-                }
-            }
+            otelpipe_benches::advance(&mut scrape.body, by_ms);
         }
     }
 

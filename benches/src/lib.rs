@@ -34,6 +34,26 @@ pub fn body(name: &str) -> Vec<u8> {
     body
 }
 
+/// Moves the timestamps of an exposition on, so that it can be fed once more.
+///
+/// # Panics
+///
+/// If one ends with so many digits that it is no time in milliseconds.
+pub fn advance(body: &mut [u8], by_ms: i64) {
+    for line in body.split_mut(|byte| *byte == b'\n') {
+        let digits = line.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+        if digits == TIMESTAMP_DIGITS && !line.starts_with(b"#") {
+            let at = line.len() - digits;
+            let text = core::str::from_utf8(&line[at..]).expect("digits are text");
+            let later = text.parse::<i64>().expect("a timestamp") + by_ms;
+            line[at..].copy_from_slice(later.to_string().as_bytes());
+        }
+    }
+}
+
+/// Digits of a timestamp in milliseconds.
+const TIMESTAMP_DIGITS: usize = 13;
+
 /// The processor time of the calling thread: on a shared machine wall time says more
 /// about the neighbours than about the code.
 #[derive(Clone, Copy, Debug, Default)]
