@@ -20,7 +20,7 @@ use otelpipe_core::value::is_stale;
 
 use self::parts::{Base, Parts};
 pub(crate) use self::parts::{ns_from_s, whole};
-use super::cache::shrink;
+use super::cache::{Series, shrink};
 use super::metadata::MetadataStore;
 use crate::family::{Family, FamilyKind, Role};
 
@@ -33,15 +33,19 @@ pub(crate) enum AddError {
     NoBound,
 }
 
-/// Where a series belongs: index of its name (within resource and scope) and the
-/// generation of that name's family for which `group` and `role` hold.
+/// Where the samples of a series go: group and role, and the generation of the family of
+/// its name for which they hold.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
-    pub(crate) name: u32,
     generation: u32,
     group: u32,
     /// Index of its [`Role`].
     role: u32,
+}
+
+impl Place {
+    /// It is looked up when the first sample comes.
+    pub(crate) const UNKNOWN: Self = Self { generation: u32::MAX, group: NONE, role: 0 };
 }
 
 #[derive(Debug)]
@@ -206,24 +210,19 @@ impl Assembly {
         })
     }
 
-    /// A place that is looked up when its first sample comes.
-    pub(crate) fn place(name: u32) -> Place {
-        Place { name, generation: u32::MAX, group: NONE, role: 0 }
-    }
-
-    /// Adds a sample. `attributes` must be interned: a list is known by its address.
+    /// Adds a sample. The attributes must be interned: a list is known by its address.
     pub(crate) fn add(
         &mut self,
+        series: Series<&Attributes>,
         place: &mut Place,
-        attributes: &Attributes,
         interner: &mut Interner,
         metadata: &MetadataStore,
         time_ms: i64,
         value: f64,
     ) -> Result<(), AddError> {
-        self.resolve_name(place.name, metadata);
-        if self.names[place.name as usize].generation != place.generation {
-            self.resolve_place(place, attributes, interner);
+        self.resolve_name(series.name, metadata);
+        if self.names[series.name as usize].generation != place.generation {
+            self.resolve_place(series, place, interner);
         }
         let epoch = self.epoch;
         let role = self.roles[place.role as usize];
@@ -381,11 +380,12 @@ impl Assembly {
     /// next one if nothing changes. `None` if something changed.
     pub(crate) fn locate(
         &self,
+        name: u32,
         place: &Place,
         metadata: &MetadataStore,
         first_slots: &[u32],
     ) -> Option<Located> {
-        let name = self.names.get(place.name as usize)?;
+        let name = self.names.get(name as usize)?;
         if name.version != metadata.version() || name.generation != place.generation {
             return None;
         }
@@ -399,17 +399,25 @@ impl Assembly {
         Some(Located { group: place.group, role, kind, slot, is_up: name.is_up })
     }
 
-    /// Whether a place is that of the exposed `up`.
-    pub(crate) fn is_up(&self, place: &Place) -> bool {
-        self.names.get(place.name as usize).is_some_and(|name| name.is_up)
+    /// Whether a name is that of the exposed `up`.
+    pub(crate) fn is_up(&self, name: u32) -> bool {
+        self.names.get(name as usize).is_some_and(|name| name.is_up)
     }
 
     /// Gives back room that is not needed as long as no sample is added.
     pub(crate) fn shrink(&mut self) {
         shrink(&mut self.groups);
         shrink(&mut self.names);
+        shrink(&mut self.families);
         (self.progress, self.parts) = (Vec::new(), Vec::new());
         self.groups.iter_mut().for_each(|group| group.parts = NONE);
+    }
+
+    /// Gives back all that is found again by [`Assembly::add`]. No place is valid any more.
+    pub(crate) fn rest(&mut self) {
+        (self.groups, self.group_index) = (Vec::new(), HashTable::new());
+        (self.progress, self.parts) = (Vec::new(), Vec::new());
+        self.families.iter_mut().for_each(|family| family.groups = Vec::new());
     }
 
     /// How many slots there are: grows with every name and label set ever seen.
@@ -417,11 +425,11 @@ impl Assembly {
         self.names.len() + self.groups.len() + self.scopes.len() + self.resources.len()
     }
 
-    /// Forgets the slots that no place in `places` uses, and renumbers the others. Call it
+    /// Forgets the slots that no name in `series` uses, and renumbers the others. Call it
     /// between scrapes. Places find their group again with their next sample.
     pub(crate) fn compact<'p>(
         &mut self,
-        places: impl Iterator<Item = &'p mut Place>,
+        series: impl Iterator<Item = (&'p mut u32, &'p mut Place)>,
         resources: impl Iterator<Item = &'p mut u32>,
     ) {
         let mut compacted = Self { epoch: self.epoch, ..Self::new(self.trim_suffixes) };
@@ -437,15 +445,15 @@ impl Assembly {
             *resource = move_resource(*resource, &mut compacted);
         }
         let mut moved: HashMap<u32, u32> = HashMap::new();
-        for place in places {
-            let new = *moved.entry(place.name).or_insert_with(|| {
-                let name = &self.names[place.name as usize];
+        for (name, place) in series {
+            *name = *moved.entry(*name).or_insert_with(|| {
+                let name = &self.names[*name as usize];
                 let scope = &self.scopes[name.scope as usize];
                 let resource = move_resource(scope.resource, &mut compacted);
                 let scope = compacted.scope(resource, scope.scope.clone());
                 compacted.name(scope, &name.name)
             });
-            *place = Self::place(new);
+            *place = Place::UNKNOWN;
         }
         *self = compacted;
     }
@@ -500,9 +508,11 @@ impl Assembly {
         }
     }
 
-    fn resolve_place(&mut self, place: &mut Place, attributes: &Attributes, interner: &mut Interner) {
-        let name = &self.names[place.name as usize];
-        let family = &self.families[name.family as usize].family;
+    fn resolve_place(&mut self, series: Series<&Attributes>, place: &mut Place, interner: &mut Interner) {
+        let Series { name, attributes } = series;
+        let name = &self.names[name as usize];
+        let family_at = name.family;
+        let family = &self.families[family_at as usize].family;
         let (bound, own) = match family.kind.bound_label() {
             Some(label) if attributes.get(label).is_some() => {
                 let others = attributes.iter().filter(|(name, _)| name != label);
@@ -519,7 +529,7 @@ impl Assembly {
         };
         let (groups, hasher) = (&self.groups, &self.hasher);
         let key = |group: &Group| (group.family, group.attributes.address());
-        let wanted = (self.names[place.name as usize].family, own.address());
+        let wanted = (family_at, own.address());
         let hash = hasher.hash_one(wanted);
         if let Some(known) = self.group_index.find(hash, |at| key(&groups[*at as usize]) == wanted) {
             place.group = *known;

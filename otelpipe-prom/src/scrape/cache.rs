@@ -22,7 +22,7 @@ pub(crate) enum Verdict {
     /// It describes a resource.
     TargetInfo(Info),
     /// It gives points.
-    Sample(Series),
+    Sample(Series<Attributes>),
     /// It is a metadata line and no series.
     Metadata(Described),
 }
@@ -37,12 +37,18 @@ pub(crate) struct Info {
 }
 
 /// A series that gives points.
-#[derive(Debug)]
-pub(crate) struct Series {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Series<A> {
+    /// Slot of its name.
+    pub(crate) name: u32,
     /// Its labels but for name, job, instance and scope; interned.
-    pub(crate) attributes: Attributes,
-    /// Where its points go.
-    pub(crate) place: Place,
+    pub(crate) attributes: A,
+}
+
+impl Series<Attributes> {
+    pub(crate) fn as_ref(&self) -> Series<&Attributes> {
+        Series { name: self.name, attributes: &self.attributes }
+    }
 }
 
 /// A metadata line.
@@ -57,30 +63,19 @@ pub(crate) struct Described {
 /// A text as it is recognised. There are many, so that each byte counts.
 #[derive(Debug)]
 pub(crate) struct Line {
-    sum: u128,
+    /// Of 32 bits each, so that a line takes 28 bytes and not 32.
+    sum: [u32; 4],
     len: u32,
     /// The one that came next when this one was last seen.
     pub(crate) next: u32,
-    /// The scrape it was last seen in.
-    pub(crate) seen: u32,
     /// What the layout does with its value.
     pub(crate) action: Action,
 }
 
-/// What else is known about a text.
-#[derive(Debug)]
-pub(crate) struct Facts {
-    /// The scrape that last gave a sample without an explicit timestamp.
-    pub(crate) tracked: u32,
-    /// Index into the table of its kind.
-    at: u32,
-    pub(crate) kind: Kind,
-    /// Whether it was tracked in the scrape before `tracked` too.
-    pub(crate) tracked_before: bool,
-    /// Whether upstream's cache would hold it: it gave a sample. Another one counts as
-    /// new each time.
-    pub(crate) stored: bool,
-}
+/// What else is known about a text: its [`Kind`], what came of it in this scrape and the
+/// last one, and its index into the table of its kind.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts(u32);
 
 /// Which [`Verdict`] there is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -91,9 +86,93 @@ pub(crate) enum Kind {
     Metadata,
 }
 
+impl Facts {
+    const KIND: u32 = 3;
+    const SEEN: u32 = 1 << 2;
+    const STORED: u32 = 1 << 3;
+    const TRACKED: u32 = 1 << 4;
+    const TRACKED_BEFORE: u32 = 1 << 5;
+    /// Where the index begins.
+    const AT: u32 = 6;
+
+    fn new(kind: Kind, at: u32) -> Self {
+        Self(at << Self::AT | kind as u32)
+    }
+
+    #[inline]
+    pub(crate) fn kind(self) -> Kind {
+        match self.0 & Self::KIND {
+            0 => Kind::Dropped,
+            1 => Kind::TargetInfo,
+            2 => Kind::Sample,
+            _ => Kind::Metadata,
+        }
+    }
+
+    #[inline]
+    fn at(self) -> usize {
+        (self.0 >> Self::AT) as usize
+    }
+
+    /// Whether it was in this scrape.
+    fn is_seen(self) -> bool {
+        self.0 & Self::SEEN != 0
+    }
+
+    /// Whether upstream's cache would hold it: it gave a sample. Another one counts as
+    /// new each time.
+    #[inline]
+    pub(crate) fn is_stored(self) -> bool {
+        self.0 & Self::STORED != 0
+    }
+
+    #[inline]
+    pub(crate) fn store(&mut self) {
+        self.0 |= Self::STORED;
+    }
+
+    /// Whether this scrape gave a sample without an explicit timestamp.
+    #[inline]
+    pub(crate) fn is_tracked(self) -> bool {
+        self.0 & Self::TRACKED != 0
+    }
+
+    /// Whether the last one did.
+    #[inline]
+    pub(crate) fn was_tracked(self) -> bool {
+        self.0 & Self::TRACKED_BEFORE != 0
+    }
+
+    #[inline]
+    pub(crate) fn track(&mut self) {
+        self.0 |= Self::TRACKED;
+    }
+
+    pub(crate) fn untrack(&mut self) {
+        self.0 &= !(Self::TRACKED | Self::TRACKED_BEFORE);
+    }
+
+    /// What this scrape says becomes what the last one said.
+    fn begin_scrape(&mut self) {
+        let was_tracked = (self.0 & Self::TRACKED) << 1;
+        self.0 = self.0 & !(Self::SEEN | Self::TRACKED | Self::TRACKED_BEFORE) | was_tracked;
+    }
+}
+
 impl Line {
+    #[expect(clippy::cast_possible_truncation, reason = "all four parts are taken")]
+    fn new(Fingerprint { sum, len }: Fingerprint) -> Self {
+        let sum = [sum as u32, (sum >> 32) as u32, (sum >> 64) as u32, (sum >> 96) as u32];
+        Self { sum, len, next: 0, action: Action::default() }
+    }
+
     fn fingerprint(&self) -> Fingerprint {
-        Fingerprint { sum: self.sum, len: self.len }
+        Fingerprint { sum: self.sum(), len: self.len }
+    }
+
+    #[inline]
+    fn sum(&self) -> u128 {
+        self.sum.iter().rev().fold(0, |sum, part| sum << 32 | u128::from(*part))
     }
 
     /// The length of its text in bytes.
@@ -110,9 +189,14 @@ pub(crate) struct SeriesCache {
     lines: Vec<Line>,
     /// By entry.
     facts: Vec<Facts>,
-    series: Vec<Series>,
+    /// Of series their lists, the slots of their names, and where their points go; none of
+    /// the latter while the cache is at rest.
+    lists: Vec<Attributes>,
+    names: Vec<u32>,
+    places: Vec<Place>,
     infos: Vec<Info>,
     described: Vec<Described>,
+    /// Of all entries, or empty until something is looked for.
     index: HashTable<u32>,
     key: FingerprintKey,
     /// The first entry of a body.
@@ -122,6 +206,11 @@ pub(crate) struct SeriesCache {
 }
 
 impl SeriesCache {
+    /// To be called before a scrape: nothing of it was seen yet.
+    pub(crate) fn begin_scrape(&mut self) {
+        self.facts.iter_mut().for_each(Facts::begin_scrape);
+    }
+
     /// To be called before a body is read.
     pub(crate) fn begin(&mut self) {
         self.last = None;
@@ -154,6 +243,7 @@ impl SeriesCache {
 
     /// The entry of a text. Remembers the order of calls.
     pub(crate) fn find(&mut self, text: &[u8]) -> Option<u32> {
+        self.index_all();
         let (lines, fingerprint) = (&self.lines, self.key.of(text));
         let is_same = |at: &u32| lines[*at as usize].fingerprint() == fingerprint;
         let found = *self.index.find(fingerprint.hash(), is_same)?;
@@ -161,19 +251,24 @@ impl SeriesCache {
         Some(found)
     }
 
-    /// Adds a text that [`SeriesCache::find`] does not know.
-    pub(crate) fn insert(&mut self, text: &[u8], verdict: Verdict, scrape: u32) -> u32 {
+    /// Adds a text that [`SeriesCache::find`] does not know, and that is in this scrape.
+    pub(crate) fn insert(&mut self, text: &[u8], verdict: Verdict) -> u32 {
+        self.index_all();
         let at = index(self.lines.len());
         let fingerprint = self.key.of(text);
-        let Fingerprint { sum, len } = fingerprint;
-        self.lines.push(Line { sum, len, next: 0, seen: scrape, action: Action::default() });
+        self.lines.push(Line::new(fingerprint));
         let (kind, of_kind) = match verdict {
             Verdict::Dropped => (Kind::Dropped, 0),
             Verdict::TargetInfo(info) => (Kind::TargetInfo, push(&mut self.infos, info)),
-            Verdict::Sample(series) => (Kind::Sample, push(&mut self.series, series)),
+            Verdict::Sample(Series { name, attributes }) => {
+                self.names.push(name);
+                self.places.push(Place::UNKNOWN);
+                (Kind::Sample, push(&mut self.lists, attributes))
+            }
             Verdict::Metadata(described) => (Kind::Metadata, push(&mut self.described, described)),
         };
-        self.facts.push(Facts { tracked: 0, at: of_kind, kind, tracked_before: false, stored: false });
+        self.facts.push(Facts::new(kind, of_kind));
+        self.see(at);
         let lines = &self.lines;
         self.index.insert_unique(fingerprint.hash(), at, |at| lines[*at as usize].fingerprint().hash());
         self.follow(at);
@@ -181,19 +276,26 @@ impl SeriesCache {
     }
 
     /// The metadata line of a text, added if it is not known.
-    pub(crate) fn metadata(&mut self, text: &[u8], described: Described, scrape: u32) {
+    pub(crate) fn metadata(&mut self, text: &[u8], described: Described) {
         match self.find(text) {
             Some(at) => {
-                self.see(at, scrape);
-                let facts = self.facts.get(at as usize).filter(|facts| facts.kind == Kind::Metadata);
-                if let Some(known) = facts.and_then(|facts| self.described.get_mut(facts.at as usize)) {
+                self.see(at);
+                let known =
+                    self.of_kind(at, Kind::Metadata).and_then(|of_kind| self.described.get_mut(of_kind));
+                if let Some(known) = known {
                     *known = described;
                 }
             }
+            None if self.is_full() => {}
             None => {
-                self.insert(text, Verdict::Metadata(described), scrape);
+                self.insert(text, Verdict::Metadata(described));
             }
         }
+    }
+
+    /// Whether there is no room for another entry: 67 million.
+    pub(crate) fn is_full(&self) -> bool {
+        self.lines.len() >> (u32::BITS - Facts::AT) != 0
     }
 
     /// 64 bits of the fingerprint of a line.
@@ -207,12 +309,17 @@ impl SeriesCache {
     }
 
     /// Notes that an entry was in the current scrape; whether it was there already.
-    pub(crate) fn see(&mut self, at: u32, scrape: u32) -> bool {
-        core::mem::replace(&mut self.lines[at as usize].seen, scrape) == scrape
+    #[inline]
+    pub(crate) fn see(&mut self, at: u32) -> bool {
+        let facts = &mut self.facts[at as usize];
+        let was_seen = facts.is_seen();
+        facts.0 |= Facts::SEEN;
+        was_seen
     }
 
-    pub(crate) fn facts(&self, at: u32) -> &Facts {
-        &self.facts[at as usize]
+    #[inline]
+    pub(crate) fn facts(&self, at: u32) -> Facts {
+        self.facts[at as usize]
     }
 
     /// What is known about the entries, by entry.
@@ -225,70 +332,74 @@ impl SeriesCache {
         self.facts.iter()
     }
 
-    /// An entry that gives points.
-    pub(crate) fn series(&self, at: u32) -> Option<&Series> {
-        let facts = self.facts.get(at as usize).filter(|facts| facts.kind == Kind::Sample)?;
-        self.series.get(facts.at as usize)
+    /// An entry that gives points, and where these go.
+    pub(crate) fn series(&self, at: u32) -> Option<(Series<&Attributes>, &Place)> {
+        let of_kind = self.of_kind(at, Kind::Sample)?;
+        let series = Series { name: *self.names.get(of_kind)?, attributes: self.lists.get(of_kind)? };
+        Some((series, self.places.get(of_kind)?))
     }
 
     /// The same, to be changed.
-    pub(crate) fn series_mut(&mut self, at: u32) -> Option<(&mut Facts, &mut Series)> {
-        let facts = self.facts.get_mut(at as usize).filter(|facts| facts.kind == Kind::Sample)?;
-        let series = self.series.get_mut(facts.at as usize)?;
-        Some((facts, series))
+    #[inline]
+    pub(crate) fn series_mut(&mut self, at: u32) -> Option<(&mut Facts, Series<&Attributes>, &mut Place)> {
+        let facts = self.facts.get_mut(at as usize).filter(|facts| facts.kind() == Kind::Sample)?;
+        let of_kind = facts.at();
+        let series = Series { name: *self.names.get(of_kind)?, attributes: self.lists.get(of_kind)? };
+        Some((facts, series, self.places.get_mut(of_kind)?))
     }
 
     /// An entry that describes a resource.
+    #[inline]
     pub(crate) fn info(&self, at: u32) -> Option<&Info> {
-        let facts = self.facts.get(at as usize).filter(|facts| facts.kind == Kind::TargetInfo)?;
-        self.infos.get(facts.at as usize)
+        self.infos.get(self.of_kind(at, Kind::TargetInfo)?)
     }
 
     /// An entry that is a metadata line.
+    #[inline]
     pub(crate) fn described(&self, at: u32) -> Option<Described> {
-        let facts = self.facts.get(at as usize).filter(|facts| facts.kind == Kind::Metadata)?;
-        self.described.get(facts.at as usize).copied()
+        self.described.get(self.of_kind(at, Kind::Metadata)?).copied()
     }
 
-    /// All series that give points, and all that describe resources.
-    pub(crate) fn tables_mut(&mut self) -> (&mut [Series], &mut [Info]) {
-        (&mut self.series, &mut self.infos)
+    /// Names and places of all series that give points, and all that describe resources.
+    pub(crate) fn tables_mut(&mut self) -> (impl Iterator<Item = (&mut u32, &mut Place)>, &mut [Info]) {
+        (self.names.iter_mut().zip(&mut self.places), &mut self.infos)
     }
 
     /// All attribute lists in use.
     pub(crate) fn lists(&self) -> impl Iterator<Item = &Attributes> {
-        let of_infos = self.infos.iter().map(|info| &info.attributes);
-        self.series.iter().map(|series| &series.attributes).chain(of_infos)
+        self.lists.iter().chain(self.infos.iter().map(|info| &info.attributes))
     }
 
     /// Removes the entries that were not seen in this scrape; the others keep their order.
-    pub(crate) fn sweep(&mut self, scrape: u32) {
-        if self.lines.iter().all(|line| line.seen == scrape) {
+    pub(crate) fn sweep(&mut self) {
+        if self.facts.iter().all(|facts| facts.is_seen()) {
             return;
         }
-        let keeps: Vec<bool> = self.lines.iter().map(|line| line.seen == scrape).collect();
+        let keeps: Vec<bool> = self.facts.iter().map(|facts| facts.is_seen()).collect();
         let keeps_of = |kind: Kind, len: usize, facts: &[Facts]| {
             let mut kept = alloc::vec![false; len];
-            for (facts, keep) in facts.iter().zip(&keeps).filter(|(facts, _)| facts.kind == kind) {
-                kept[facts.at as usize] = *keep;
+            for (facts, keep) in facts.iter().zip(&keeps).filter(|(facts, _)| facts.kind() == kind) {
+                kept[facts.at()] = *keep;
             }
             kept
         };
-        let kept = keeps_of(Kind::Sample, self.series.len(), &self.facts);
-        let series = retain(&mut self.series, &kept);
+        let kept = keeps_of(Kind::Sample, self.lists.len(), &self.facts);
+        retain(&mut self.names, &kept);
+        retain(&mut self.places, &kept);
+        let series = retain(&mut self.lists, &kept);
         let kept = keeps_of(Kind::TargetInfo, self.infos.len(), &self.facts);
         let infos = retain(&mut self.infos, &kept);
         let kept = keeps_of(Kind::Metadata, self.described.len(), &self.facts);
         let described = retain(&mut self.described, &kept);
         retain(&mut self.facts, &keeps);
         for facts in &mut self.facts {
-            let moved = match facts.kind {
+            let moved = match facts.kind() {
                 Kind::Dropped => continue,
                 Kind::Sample => &series,
                 Kind::TargetInfo => &infos,
                 Kind::Metadata => &described,
             };
-            facts.at = moved[facts.at as usize];
+            facts.0 = facts.0 & ((1 << Facts::AT) - 1) | moved[facts.at()] << Facts::AT;
         }
         let moved = retain(&mut self.lines, &keeps);
         let new_place = |old: u32| moved.get(old as usize).copied().unwrap_or_default();
@@ -297,19 +408,27 @@ impl SeriesCache {
         }
         self.first = new_place(self.first);
         self.last = None;
-        self.index.clear();
-        let lines = &self.lines;
-        let hash = |at: &u32| lines[*at as usize].fingerprint().hash();
-        for at in 0..index(lines.len()) {
-            self.index.insert_unique(hash(&at), at, hash);
-        }
+        self.index = HashTable::new();
+    }
+
+    /// Gives back room that only a scrape with something new needs. [`SeriesCache::wake`]
+    /// must come before the next one.
+    pub(crate) fn rest(&mut self) {
+        (self.places, self.index) = (Vec::new(), HashTable::new());
+    }
+
+    /// Ends the rest.
+    pub(crate) fn wake(&mut self) {
+        self.places = alloc::vec![Place::UNKNOWN; self.lists.len()];
     }
 
     /// Gives back room that growth has left.
     pub(crate) fn shrink(&mut self) {
         shrink(&mut self.lines);
         shrink(&mut self.facts);
-        shrink(&mut self.series);
+        shrink(&mut self.lists);
+        shrink(&mut self.names);
+        shrink(&mut self.places);
         shrink(&mut self.described);
     }
 
@@ -348,7 +467,7 @@ impl SeriesCache {
 
     #[inline]
     fn begins_with(&self, rest: &[u8], line: &Line) -> bool {
-        rest.get(..line.len()).is_some_and(|text| self.key.of(text).sum == line.sum)
+        rest.get(..line.len()).is_some_and(|text| self.key.of(text).sum == line.sum())
     }
 
     /// The entry that came next last time.
@@ -357,6 +476,30 @@ impl SeriesCache {
         match self.last {
             Some(last) => self.lines.get(last as usize).map_or(0, |line| line.next),
             None => self.first,
+        }
+    }
+
+    /// The index of an entry into the table of its kind, if that is `kind`.
+    #[inline]
+    fn of_kind(&self, at: u32, kind: Kind) -> Option<usize> {
+        self.facts.get(at as usize).filter(|facts| facts.kind() == kind).map(|facts| facts.at())
+    }
+
+    /// Makes the index if there is none.
+    #[inline]
+    fn index_all(&mut self) {
+        if self.index.len() < self.lines.len() {
+            self.make_index();
+        }
+    }
+
+    #[cold]
+    fn make_index(&mut self) {
+        let lines = &self.lines;
+        let hash = |at: &u32| lines[*at as usize].fingerprint().hash();
+        self.index = HashTable::with_capacity(lines.len());
+        for at in 0..index(lines.len()) {
+            self.index.insert_unique(hash(&at), at, hash);
         }
     }
 
@@ -391,7 +534,7 @@ fn retain<T>(table: &mut Vec<T>, keeps: &[bool]) -> Vec<u32> {
 
 /// Leaves room for some growth, so that a table that grows a little is not moved each time.
 pub(crate) fn shrink<T>(table: &mut Vec<T>) {
-    if table.capacity() > table.len() + table.len() / 4 {
+    if table.capacity() > table.len() + table.len() / 8 {
         table.shrink_to(table.len() + table.len() / 16);
     }
 }
@@ -411,7 +554,7 @@ mod tests {
         cache.begin();
         for text in [b"a", b"b", b"c"] {
             assert_eq!(cache.find(text), None);
-            cache.insert(text, Verdict::Dropped, 1);
+            cache.insert(text, Verdict::Dropped);
         }
         for order in [[b"a", b"b", b"c"], [b"c", b"a", b"b"], [b"c", b"a", b"b"]] {
             cache.begin();
@@ -420,12 +563,15 @@ mod tests {
                 assert_eq!(cache.lines[at as usize].fingerprint(), cache.key.of(text));
             }
         }
+        cache.rest();
+        cache.wake();
+        cache.begin_scrape();
         cache.begin();
         for text in [b"a", b"c"] {
             let at = cache.find(text).expect("it was inserted");
-            cache.see(at, 2);
+            cache.see(at);
         }
-        cache.sweep(2);
+        cache.sweep();
         cache.begin();
         assert_eq!((cache.find(b"c"), cache.find(b"b"), cache.find(b"a")), (Some(1), None, Some(0)));
         assert_eq!(cache.len(), 2);

@@ -115,12 +115,11 @@ impl Layout {
     pub(crate) fn new(
         points: usize,
         cache: &mut SeriesCache,
-        scrape: u32,
         report: &ScrapeReport,
-        locate: impl Fn(&Place) -> Option<Located>,
+        locate: impl Fn(u32, &Place) -> Option<Located>,
         reports: &[Option<Located>],
     ) -> Option<Self> {
-        let (layout, actions) = Builder::new(points, cache, scrape, report).build(locate, reports)?;
+        let (layout, actions) = Builder::new(points, cache, report).build(locate, reports)?;
         cache.set_actions(&actions);
         Some(layout)
     }
@@ -386,7 +385,6 @@ fn put(others: &mut Vec<(u32, OtherPoint)>, at: usize, point: OtherPoint) {
 struct Builder<'a> {
     layout: Layout,
     cache: &'a SeriesCache,
-    scrape: u32,
     /// By group: how many samples it has.
     uses: HashMap<u32, u32>,
     /// By group: its number among those that must have one time.
@@ -405,7 +403,7 @@ struct Draft {
 }
 
 impl<'a> Builder<'a> {
-    fn new(points: usize, cache: &'a SeriesCache, scrape: u32, report: &ScrapeReport) -> Self {
+    fn new(points: usize, cache: &'a SeriesCache, report: &ScrapeReport) -> Self {
         let written = alloc::vec![false; points];
         let mut report = ScrapeReport { added: 0, ..report.clone() };
         report.warnings.clear();
@@ -423,18 +421,18 @@ impl<'a> Builder<'a> {
             exemplars: Vec::new(),
         };
         let (uses, timed_points, merged) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Self { layout, cache, scrape, uses, timed_points, merged, written }
+        Self { layout, cache, uses, timed_points, merged, written }
     }
 
     fn build(
         mut self,
-        locate: impl Fn(&Place) -> Option<Located>,
+        locate: impl Fn(u32, &Place) -> Option<Located>,
         reports: &[Option<Located>],
     ) -> Option<(Layout, Vec<(u32, Action)>)> {
         let cache = self.cache;
         let mut actions: Vec<_> = cache.order()?.into_iter().map(|at| (at, Action::default())).collect();
-        for series in actions.iter().filter_map(|(at, _)| cache.series(*at)) {
-            *self.uses.entry(locate(&series.place)?.group).or_default() += 1;
+        for (series, place) in actions.iter().filter_map(|(at, _)| cache.series(*at)) {
+            *self.uses.entry(locate(series.name, place)?.group).or_default() += 1;
         }
         for report in reports {
             // Shared with an exposed series, this one must tell its time.
@@ -442,15 +440,15 @@ impl<'a> Builder<'a> {
         }
         for (at, action) in &mut actions {
             let facts = cache.facts(*at);
-            let timed = facts.tracked != self.scrape;
-            *action = match (facts.kind, cache.series(*at)) {
+            let timed = !facts.is_tracked();
+            *action = match (facts.kind(), cache.series(*at)) {
                 (Kind::Metadata, _) => Action::new(Action::METADATA, 0)?,
                 (Kind::TargetInfo, _) => {
                     self.layout.report.added += 1; // it is never cached upstream
                     self.part(Becomes::Resource, NONE, false, timed)?
                 }
-                (_, Some(series)) => {
-                    let located = locate(&series.place)?;
+                (_, Some((series, place))) => {
+                    let located = locate(series.name, place)?;
                     self.sample(located, located.is_up, timed)?
                 }
                 (_, None) => Action::new(Action::DROPPED, 0)?,

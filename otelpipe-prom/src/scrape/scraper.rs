@@ -14,7 +14,7 @@ use otelpipe_core::value::STALE_NAN;
 
 use self::repetition::Repetition;
 use super::assemble::{AddError, Assembly, Place};
-use super::cache::{Described, Facts, Info, Kind, Series, SeriesCache, Verdict};
+use super::cache::{Described, Info, Kind, Series, SeriesCache, Verdict};
 use super::config::ScrapeRules;
 use super::exemplar::convert_exemplar;
 use super::labels::Exposed;
@@ -71,7 +71,7 @@ pub struct TargetScraper {
     metadata: MetadataStore,
     assembly: Assembly,
     interner: Interner,
-    reports: Vec<(Attributes, Place)>,
+    reports: Vec<(Series<Attributes>, Place)>,
     /// Number of the current scrape.
     scrape: u32,
     /// The format that all cached texts were parsed in; `None` when they are mixed.
@@ -130,7 +130,7 @@ impl TargetScraper {
 
     /// How many distinct label sets are kept for them.
     pub fn label_sets(&self) -> usize {
-        self.interner.len()
+        self.repetition.resting.unwrap_or(self.interner.len())
     }
 
     /// How many scrapes showed just what the one before did, so that
@@ -205,8 +205,10 @@ impl TargetScraper {
     /// series. `at_ms` is the time of the scrape in milliseconds since the Unix epoch.
     pub fn scrape(&mut self, answer: Answer<'_>, at_ms: i64, out: &mut MetricBatch) -> ScrapeReport {
         self.end_repetition();
+        self.wake();
         self.version = self.metadata.version();
         self.scrape = self.scrape.wrapping_add(1);
+        self.cache.begin_scrape();
         let mut report = ScrapeReport::default();
         let result = match answer {
             Answer::Body { body, content_type, .. } => {
@@ -227,7 +229,7 @@ impl TargetScraper {
             report.points = 0;
             report.error = Some(error);
         }
-        let ended = self.tracker.ended(&mut self.cache, self.scrape, !report.up);
+        let ended = self.tracker.ended(&mut self.cache, !report.up);
         report.stale = self.mark_stale(&ended, at_ms);
         self.clean_up(&report);
         report.warn();
@@ -249,11 +251,12 @@ impl TargetScraper {
     /// Not to be called when the process ends, or when the target will be scraped again.
     pub fn end(&mut self, at_ms: i64, out: &mut MetricBatch) {
         self.end_repetition();
-        let all = self.tracker.all(&self.cache, self.scrape);
+        self.wake();
+        let all = self.tracker.all(&self.cache);
         self.mark_stale(&all, at_ms);
-        for (attributes, place) in &mut self.reports {
-            let _ =
-                self.assembly.add(place, attributes, &mut self.interner, &self.metadata, at_ms, STALE_NAN);
+        for (series, place) in &mut self.reports {
+            let (series, interner) = (series.as_ref(), &mut self.interner);
+            let _ = self.assembly.add(series, place, interner, &self.metadata, at_ms, STALE_NAN);
         }
         self.assembly.finish(out);
     }
@@ -346,7 +349,7 @@ impl TargetScraper {
             if !self.metadata.see_again(family, part, self.scrape, self.cache.hash_of(key)) {
                 return false;
             }
-            self.cache.see(key, self.scrape);
+            self.cache.see(key);
             let kind = if let Part::Kind(kind) = part { Some(kind) } else { None };
             entries.take_metadata(len, kind);
             self.cache.advance(key);
@@ -378,7 +381,7 @@ impl TargetScraper {
         };
         // Without a newline it may go on in the next body.
         if let Some(line) = line.filter(|line| line.ends_with(b"\n")) {
-            self.cache.metadata(line, Described { family, part }, self.scrape);
+            self.cache.metadata(line, Described { family, part });
         }
     }
 
@@ -389,16 +392,15 @@ impl TargetScraper {
         state: &mut BodyState,
         report: &mut ScrapeReport,
     ) {
-        let scrape = self.scrape;
-        let was_seen = self.cache.see(key, scrape);
-        let Facts { kind, stored, .. } = *self.cache.facts(key);
-        if kind == Kind::Dropped {
+        let was_seen = self.cache.see(key);
+        let facts = self.cache.facts(key);
+        if facts.kind() == Kind::Dropped {
             report.dropped.relabel += 1;
             return;
         }
         report.post_relabel += 1;
         let explicit_ms = sample.timestamp_ms().filter(|_| self.rules.honor_timestamps);
-        if was_seen && stored && explicit_ms.is_none() {
+        if was_seen && facts.is_stored() && explicit_ms.is_none() {
             report.dropped.duplicate += 1;
             return;
         }
@@ -415,13 +417,13 @@ impl TargetScraper {
             report.added += 1; // upstream never caches it
             return;
         }
-        let Some((facts, Series { attributes, place })) = self.cache.series_mut(key) else { return };
+        let Some((facts, series, place)) = self.cache.series_mut(key) else { return };
         let value = sample.value();
-        if self.assembly.is_up(place) && value != 0.0 && value != 1.0 {
+        if self.assembly.is_up(series.name) && value != 0.0 && value != 1.0 {
             report.warnings.push(ScrapeWarning::InvalidUp(value));
         }
-        report.added += u64::from(!facts.stored);
-        match self.assembly.add(place, attributes, &mut self.interner, &self.metadata, at_ms, value) {
+        report.added += u64::from(!facts.is_stored());
+        match self.assembly.add(series, place, &mut self.interner, &self.metadata, at_ms, value) {
             Ok(()) => {}
             Err(AddError::InconsistentTime) => {
                 report.dropped.inconsistent_time += 1;
@@ -439,9 +441,9 @@ impl TargetScraper {
             self.assembly.add_exemplar(place, convert_exemplar(&exemplar, at_ms));
         }
         report.points += 1;
-        facts.stored = true;
+        facts.store();
         if explicit_ms.is_none() || self.rules.track_timestamps {
-            self.tracker.track(facts, scrape);
+            self.tracker.track(facts);
         }
     }
 
@@ -451,6 +453,9 @@ impl TargetScraper {
         state: &mut BodyState,
         report: &mut ScrapeReport,
     ) -> Result<(), ScrapeError> {
+        if self.cache.is_full() {
+            return Err(LimitError::Samples.into());
+        }
         report.relabeled += 1;
         let (rules, own) = (Arc::clone(&self.rules), Arc::clone(&self.labels));
         let mut exposed = Exposed::new(sample.name(), sample.labels());
@@ -460,7 +465,7 @@ impl TargetScraper {
         let labels = &mut exposed.labels;
         if !keeps || labels.is_empty() {
             report.dropped.relabel += 1;
-            self.cache.insert(text, Verdict::Dropped, self.scrape);
+            self.cache.insert(text, Verdict::Dropped);
             return Ok(());
         }
         let name = labels.get(METRIC_NAME).ok_or(ScrapeError::NoName)?;
@@ -483,7 +488,7 @@ impl TargetScraper {
             return Err(ScrapeError::RepeatedLabel(name));
         }
         let verdict = self.judge(&exposed.labels)?;
-        let key = self.cache.insert(text, verdict, self.scrape);
+        let key = self.cache.insert(text, verdict);
         self.known_sample(key, &(*sample).into(), state, report);
         Ok(())
     }
@@ -515,16 +520,16 @@ impl TargetScraper {
                 || name.starts_with(SCOPE_PREFIX)
         };
         let attributes = self.interner.list(pairs(leave));
-        let place = Assembly::place(self.assembly.name(scope, &name));
-        Ok(Verdict::Sample(Series { attributes, place }))
+        let name = self.assembly.name(scope, &name);
+        Ok(Verdict::Sample(Series { name, attributes }))
     }
 
     fn mark_stale(&mut self, ended: &[u32], at_ms: i64) -> u64 {
         let mut count = 0;
         for key in ended {
-            if let Some((_, Series { attributes, place })) = self.cache.series_mut(*key) {
+            if let Some((_, series, place)) = self.cache.series_mut(*key) {
                 let (interner, metadata) = (&mut self.interner, &self.metadata);
-                let added = self.assembly.add(place, attributes, interner, metadata, at_ms, STALE_NAN);
+                let added = self.assembly.add(series, place, interner, metadata, at_ms, STALE_NAN);
                 count += u64::from(added.is_ok());
             }
         }
@@ -540,22 +545,20 @@ impl TargetScraper {
         } else if len <= self.len_at_success * 2 + 1_000 {
             return;
         }
-        let scrape = self.scrape;
-        self.cache.sweep(scrape);
-        self.metadata.sweep(scrape);
+        self.cache.sweep();
+        self.metadata.sweep(self.scrape);
     }
 
     /// Forgets names, label sets and texts of series that are gone.
     fn compact(&mut self) {
         let (series, infos) = self.cache.tables_mut();
-        let of_reports = self.reports.iter_mut().map(|(_, place)| place);
-        let places = of_reports.chain(series.iter_mut().map(|series| &mut series.place));
-        self.assembly.compact(places, infos.iter_mut().map(|info| &mut info.resource));
-        let of_reports = self.reports.iter().map(|(attributes, _)| attributes);
+        let of_reports = self.reports.iter_mut().map(|(series, place)| (&mut series.name, place));
+        self.assembly.compact(of_reports.chain(series), infos.iter_mut().map(|info| &mut info.resource));
+        let of_reports = self.reports.iter().map(|(series, _)| &series.attributes);
         self.interner.keep(self.cache.lists().chain(of_reports));
     }
 
-    fn report_places(&mut self) -> Vec<(Attributes, Place)> {
+    fn report_places(&mut self) -> Vec<(Series<Attributes>, Place)> {
         let count = if self.rules.extra_metrics { REPORT_NAMES.len() } else { REPORT_NAMES.len() - 3 };
         let names = REPORT_NAMES.into_iter().take(count);
         let mut places = Vec::with_capacity(count);
@@ -566,8 +569,8 @@ impl TargetScraper {
                 labels.set(label.name.clone(), label.value.clone());
             }
             // A target has an instance; one whose job was relabeled away has no report.
-            if let Ok(Verdict::Sample(Series { attributes, place })) = self.judge(&labels) {
-                places.push((attributes, place));
+            if let Ok(Verdict::Sample(series)) = self.judge(&labels) {
+                places.push((series, Place::UNKNOWN));
             }
         }
         places
@@ -575,10 +578,11 @@ impl TargetScraper {
 
     fn add_report(&mut self, report: &ScrapeReport, duration_s: f64, at_ms: i64) {
         let values = self.report_values(report, duration_s);
-        for ((attributes, place), value) in self.reports.iter_mut().zip(values) {
+        for ((series, place), value) in self.reports.iter_mut().zip(values) {
             // Refused only when the target exposes the same series with another time:
             // the exposed one then stands, as upstream.
-            let _ = self.assembly.add(place, attributes, &mut self.interner, &self.metadata, at_ms, value);
+            let (series, interner) = (series.as_ref(), &mut self.interner);
+            let _ = self.assembly.add(series, place, interner, &self.metadata, at_ms, value);
         }
     }
 

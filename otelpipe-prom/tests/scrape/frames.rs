@@ -376,10 +376,54 @@ fn a_shape_outlives_a_failure() {
     let good = body_of(body, "text/plain");
     assert!(scrape(&mut bench, good).is_none());
     let shape = scrape(&mut bench, good).expect("a frame");
-    assert!(scrape(&mut bench, Answer::Failed { reason: "", duration_s: 0.0 }).is_none());
-    for _ in 0..3 {
-        let again = scrape(&mut bench, good).expect("a frame");
-        assert!(std::sync::Arc::ptr_eq(&shape, &again));
+    for frames in [0, 6] {
+        for _ in 0..frames {
+            scrape(&mut bench, good);
+        }
+        assert!(scrape(&mut bench, Answer::Failed { reason: "", duration_s: 0.0 }).is_none());
+        for _ in 0..3 {
+            let again = scrape(&mut bench, good).expect("a frame");
+            assert!(std::sync::Arc::ptr_eq(&shape, &again));
+        }
+    }
+}
+
+/// After some frames a scraper holds no more than frames need. Whatever comes then is what a
+/// scraper makes of it that never gave one, and so are the frames after that.
+#[test]
+fn a_target_that_was_the_same_for_long_may_change_in_any_way() {
+    let series = "# TYPE h histogram\nh_bucket{a=\"1\",le=\"1\"} 1\nh_bucket{a=\"1\",le=\"2.0\"} 3\nh_sum{a=\"1\"} 4\n\
+                  h_count{a=\"1\"} 3\n# TYPE c counter\nc{a=\"1\"} 1\nc{a=\"1\",} 1\nc{a=\"2\"} 2 1000\n\
+                  target_info{b=\"1\"} 1\ndropped 1\nlast{a=\"1\"} 1\n";
+    let without = |line: &str| series.replace(line, "");
+    let changed = [
+        format!(
+            "{series}new{{a=\"1\"}} 1\nnew{{a=\"3\"}} 2\nh_bucket{{a=\"1\",le=\"3\"}} 3\nh_count{{a=\"2\"}} 1\n"
+        ),
+        format!("{series}dropped{{a=\"1\"}} 1\n"),
+        without("last{a=\"1\"} 1\n"),
+        without("c{a=\"1\",} 1\n"),
+        without("dropped 1\n"),
+        without("h_bucket{a=\"1\",le=\"1\"} 1\n"),
+        without("# TYPE c counter\n"),
+        series.replace("# TYPE h histogram", "# TYPE h gauge"),
+        series.replace("# TYPE c counter", "# TYPE c gauge"),
+        format!("{series}{{\n"),
+        String::new(),
+    ];
+    for body in &changed {
+        let mut bench = Bench::new(
+            r#"{"metric_relabel_configs":
+                [{"source_labels": ["__name__"], "regex": "dropped", "action": "drop"}]}"#,
+        );
+        assert!(is_framed(&mut bench, series, 6));
+        for _ in 0..2 {
+            bench.text(body);
+            is_framed(&mut bench, series, 6);
+            bench.fail("no route to host");
+            is_framed(&mut bench, body, 6);
+        }
+        bench.end();
     }
 }
 

@@ -6,6 +6,8 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use hashbrown::HashSet;
+use otelpipe_core::attributes::Interner;
 use otelpipe_core::batch::MetricBatch;
 use otelpipe_core::frame::{Columns, Frame, Metrics, Shape};
 
@@ -27,6 +29,8 @@ pub(super) struct Repetition {
     limit: Option<u32>,
     /// Whether a body was not what it says.
     is_refuted: bool,
+    /// How many label sets there are, if the scraper holds only what a repetition needs.
+    pub(super) resting: Option<usize>,
     /// How many calm scrapes to let pass before there is another layout, and how many it
     /// will be next time: a target that is never twice the same should not pay for it.
     pause: u32,
@@ -34,6 +38,10 @@ pub(super) struct Repetition {
     /// How many scrapes were read with any layout.
     pub(super) total: u64,
 }
+
+/// How many scrapes are read with a layout before it is taken to last: from then on the scraper
+/// rests.
+const CALM_SCRAPES: u32 = 2;
 
 /// The longest pause, in scrapes.
 const MAX_PAUSE: u32 = 64;
@@ -81,7 +89,36 @@ impl TargetScraper {
         if let Some(layout) = &self.repetition.layout {
             layout.add_reports(&values, at_ms, columns);
         }
+        if self.repetition.count == CALM_SCRAPES {
+            self.rest();
+        }
         Some(report)
+    }
+
+    /// Gives back what only finds the place of a series that was not there: tables by text and
+    /// by list, and groups of samples.
+    fn rest(&mut self) {
+        self.repetition.resting = Some(self.label_sets());
+        self.cache.rest();
+        self.assembly.rest();
+        self.interner = Interner::default();
+        self.reports.iter_mut().for_each(|(_, place)| *place = Place::UNKNOWN);
+    }
+
+    /// Makes those tables again, or lets them be made when they are asked.
+    pub(super) fn wake(&mut self) {
+        if self.repetition.resting.take().is_none() {
+            return;
+        }
+        self.cache.wake();
+        let of_reports = self.reports.iter().map(|(series, _)| &series.attributes);
+        // Lists of histograms lack a label that those of their series have.
+        let of_points = self.repetition.shape.iter().flat_map(|shape| shape.metrics());
+        let of_points = of_points.flat_map(|(_, _, metric)| &metric.attributes);
+        // Many series share a list.
+        let mut known = HashSet::new();
+        let all = self.cache.lists().chain(of_reports).chain(of_points);
+        self.interner.keep(all.filter(|list| known.insert(list.address())));
     }
 
     /// Makes up for the scrapes that left the state as it was.
@@ -101,6 +138,10 @@ impl TargetScraper {
     /// After a scrape that showed nothing new: where its values went, for the next one.
     pub(super) fn lay_out(&mut self, batch: MetricBatch, spare: Columns, report: &ScrapeReport) -> Metrics {
         if !self.is_calm(report) {
+            if report.relabeled > 0 {
+                self.cache.shrink();
+                self.assembly.shrink();
+            }
             return batch.into();
         }
         if self.repetition.pause > 0 {
@@ -108,10 +149,11 @@ impl TargetScraper {
             return batch.into();
         }
         let first_slots = self.assembly.first_slots();
-        let locate = |place: &Place| self.assembly.locate(place, &self.metadata, &first_slots);
-        let reports: Vec<_> = self.reports.iter().map(|(_, place)| locate(place)).collect();
+        let locate =
+            |name: u32, place: &Place| self.assembly.locate(name, place, &self.metadata, &first_slots);
+        let reports: Vec<_> = self.reports.iter().map(|(series, place)| locate(series.name, place)).collect();
         let (points, cache) = (batch.point_count(), &mut self.cache);
-        let layout = Layout::new(points, cache, self.scrape, report, locate, &reports);
+        let layout = Layout::new(points, cache, report, locate, &reports);
         let repetition = &mut self.repetition;
         let Some(layout) = layout else {
             repetition.rest();
