@@ -11,7 +11,7 @@ use otelpipe_core::delta::{CumulativeToDelta, CumulativeToDeltaConfig};
 use otelpipe_core::filter::{Filter, FilterConfig, MetricFilterConfig};
 use otelpipe_core::frame::Frame;
 use otelpipe_core::metric::{Metric, MetricData, Sum, Temporality};
-use otelpipe_core::plan::{Obstacle, Pipeline, PlanCounts, SeriesStage, Stage};
+use otelpipe_core::plan::{Engine, Obstacle, Pipeline, PlanCounts, SeriesStage, Stage};
 use otelpipe_core::point::NumberPoint;
 use otelpipe_core::time::NS_PER_S;
 use otelpipe_core::transform::{OperationConfig, TransformConfig, Transforms};
@@ -110,7 +110,26 @@ fn a_reset_of_one_series_makes_one_branch_that_is_known_the_next_time() {
     for (value, left) in [(2.0, 0), (2.0, 10), (1.0, 0), (5.0, 10)] {
         assert_eq!(feed(&mut pipeline, &mut pods, value), left);
     }
-    assert_eq!(pipeline.counts().rule_evaluations, known, "losing all is known from the first scrape");
+    assert_eq!(pipeline.counts().rule_evaluations, known, "behind a stage that took all no rule is asked");
+}
+
+#[test]
+fn a_loss_after_a_long_calm_gives_what_the_reference_engine_gives() {
+    let engines = [Engine::Plan, Engine::Reference];
+    let [(planned, known, counts), (reference, ..)] = engines.map(|engine| {
+        let (mut pipeline, mut pods) = (Pipeline::new(stages()).with_engine(engine), Pods::new("a", 10));
+        for value in 1..20 {
+            feed(&mut pipeline, &mut pods, f64::from(value));
+        }
+        let known = pipeline.counts().rule_evaluations;
+        let mut batch = pods.scrape(20.0);
+        let MetricData::Sum(sum) = &mut batch.resources[0].scopes[0].metrics[0].data else { unreachable!() };
+        sum.points[3].value = 0.5.into();
+        (run(&mut pipeline, batch, pods.at_ns), known, pipeline.counts())
+    });
+    assert_eq!(planned, reference);
+    assert_eq!(planned.point_count(), 9);
+    assert_eq!(counts.rule_evaluations - known, 10 + 9, "the way to the branch, and the branch");
 }
 
 #[test]

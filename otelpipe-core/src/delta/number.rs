@@ -45,6 +45,11 @@ pub(crate) struct Known {
 impl Known {
     /// A series that was not looked up yet.
     pub(crate) const NOT_YET: Self = Self { start_time_ns: 0, at: 0, generation: 0, value_type: u8::MAX };
+
+    /// Whether it was not looked up yet.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.value_type == u8::MAX
+    }
 }
 
 /// What one observation of a number says.

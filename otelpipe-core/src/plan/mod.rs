@@ -52,6 +52,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod branch;
 mod node;
 mod stage;
 
@@ -65,6 +66,7 @@ use crate::frame::{Columns, Frame, Likeness, Metrics, Shape};
 use crate::resource::Resource;
 use crate::series::{SeriesHasher, SeriesId};
 use crate::time::{NS_PER_S, TimeNs};
+use branch::Path;
 use node::{Left, Node, Run, Scratch};
 pub use stage::{Obstacle, PipelineError, SeriesStage, Stage, StageError, StageOutcome, StageReport};
 
@@ -240,7 +242,7 @@ impl Pipeline {
             frames.insert(address, (Arc::downgrade(&shape), node));
         }
         let (_, node) = frames.get_mut(&address).expect("it was made if there was none");
-        let left = node.eval(&mut columns, &mut run);
+        let left = node.eval(&mut columns, &Path::start(&shape), &mut run);
         counts.add(&run);
         Ok(match left? {
             Left::Columns(shape) => Metrics::Frame(Frame::new(shape, columns)),
@@ -321,7 +323,8 @@ impl Pipeline {
         source.plans[..=at].rotate_right(1);
         columns.clear();
         columns.fill(batch);
-        let left = source.plans[0].node.eval(columns, &mut run);
+        let Plan { shape, node } = &mut source.plans[0];
+        let left = node.eval(columns, &Path::start(shape), &mut run);
         counts.add(&run);
         Ok(match left? {
             Left::Columns(shape) => shape.materialise(columns),

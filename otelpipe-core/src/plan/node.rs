@@ -10,6 +10,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::branch::{Branches, Path};
 use super::run_reference;
 use super::stage::{PipelineError, Stage, StageError, StageOutcome, StageReport};
 use crate::attributes::Sharing;
@@ -82,7 +83,8 @@ pub(super) struct Map {
 #[derive(Debug)]
 pub(super) struct Delta {
     stage: usize,
-    shape: Shape,
+    /// How many points come in.
+    incoming: usize,
     series: Box<[Series]>,
     /// Slots of points that are no numbers.
     others: Box<[(u32, SeriesHasher)]>,
@@ -112,21 +114,22 @@ pub(super) struct Rate {
 #[derive(Debug)]
 pub(super) struct Generate {
     stage: usize,
-    shape: Shape,
+    /// How many points come in.
+    incoming: usize,
     calls: Box<[Call]>,
     branches: Branches<Generated>,
 }
 
 /// One computation: operation and slots of its operands.
 #[derive(Clone, Debug, PartialEq)]
-struct Call {
+pub(super) struct Call {
     operation: Arithmetic,
     first: u32,
     second: Operand,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum Operand {
+pub(super) enum Operand {
     Constant(f64),
     Slot(u32),
 }
@@ -140,26 +143,6 @@ struct Generated {
     /// Where the results go: the slot, and the position of the call.
     results: Box<[(u32, u32)]>,
     next: Node,
-}
-
-/// Ways to go on, by what was lost on the way here (ascending); the last taken first.
-#[derive(Debug)]
-struct Branches<N>(Vec<(Box<[u32]>, N)>);
-
-impl<N> Branches<N> {
-    /// Losses come and go; more than a few patterns are not worth remembering.
-    const MOST: usize = 4;
-
-    /// The branch of these losses, which `make` makes if it is not known.
-    fn take(&mut self, lost: &[u32], make: impl FnOnce() -> N) -> &mut N {
-        let at = self.0.iter().position(|(known, _)| **known == *lost).unwrap_or_else(|| {
-            self.0.truncate(Self::MOST - 1);
-            self.0.push((lost.into(), make()));
-            self.0.len() - 1
-        });
-        self.0[..=at].rotate_right(1);
-        &mut self.0[0].1
-    }
 }
 
 impl Node {
@@ -181,7 +164,12 @@ impl Node {
     }
 
     /// Runs the plan over the points of a frame.
-    pub(super) fn eval(&mut self, columns: &mut Columns, run: &mut Run<'_>) -> Result<Left, PipelineError> {
+    pub(super) fn eval(
+        &mut self,
+        columns: &mut Columns,
+        path: &Path<'_>,
+        run: &mut Run<'_>,
+    ) -> Result<Left, PipelineError> {
         match self {
             Self::End(shape) => Ok(Left::Columns(Arc::clone(shape))),
             Self::Rest(shape, at) => {
@@ -189,10 +177,10 @@ impl Node {
                 let batch = shape.materialise(columns);
                 run_reference(run.stages, *at, batch, run.now_ns, run.observe).map(Left::Batch)
             }
-            Self::Map(map) => map.eval(columns, run),
-            Self::Delta(delta) => delta.eval(columns, run),
-            Self::Rate(rate) => rate.eval(columns, run),
-            Self::Generate(generate) => generate.eval(columns, run),
+            Self::Map(map) => map.eval(columns, path, run),
+            Self::Delta(delta) => delta.eval(columns, path, run),
+            Self::Rate(rate) => rate.eval(columns, path, run),
+            Self::Generate(generate) => generate.eval(columns, path, run),
         }
     }
 }
@@ -260,7 +248,12 @@ impl Map {
         })
     }
 
-    fn eval(&mut self, columns: &mut Columns, run: &mut Run<'_>) -> Result<Left, PipelineError> {
+    fn eval(
+        &mut self,
+        columns: &mut Columns,
+        path: &Path<'_>,
+        run: &mut Run<'_>,
+    ) -> Result<Left, PipelineError> {
         for outcome in &self.outcomes {
             (run.observe)(outcome);
         }
@@ -272,7 +265,7 @@ impl Map {
         for (slot, change) in &self.changes {
             change.apply(ValueMut::Number(&mut columns.numbers[*slot as usize].value));
         }
-        self.next.eval(columns, run)
+        self.next.eval(columns, path, run)
     }
 }
 
@@ -337,21 +330,31 @@ impl Delta {
                 slot += 1;
             }
         }
-        Self { stage, shape, series: series.into(), others: others.into(), branches: Branches(Vec::new()) }
+        let (incoming, branches) = (shape.point_count(), Branches::new(shape));
+        Self { stage, incoming, series: series.into(), others: others.into(), branches }
     }
 
-    fn eval(&mut self, columns: &mut Columns, run: &mut Run<'_>) -> Result<Left, PipelineError> {
-        let Self { stage, shape, series, others, branches } = self;
+    fn eval(
+        &mut self,
+        columns: &mut Columns,
+        path: &Path<'_>,
+        run: &mut Run<'_>,
+    ) -> Result<Left, PipelineError> {
+        let Self { stage, incoming, series, others, branches } = self;
         let Some(Stage::Delta(rule)) = run.stages.get_mut(*stage) else {
             unreachable!("the stages of a pipeline do not change")
         };
         let mut report = rule.begin(run.now_ns);
         let mut lost = core::mem::take(&mut run.scratch.lost);
         lost.clear();
+        // A series is lost at first sight, and seen at the next.
+        let mut passes = false;
         for Series { slot, known, hasher } in series {
             let number = &mut columns.numbers[*slot as usize];
+            let was_unknown = known.is_unknown();
             if !rule.convert_number(known, *hasher, number, &mut report) {
                 lost.push(*slot);
+                passes |= was_unknown && !known.is_unknown();
             }
         }
         let numbers_lost = lost.len();
@@ -371,22 +374,23 @@ impl Delta {
             lost.sort_unstable();
         }
         columns.remove(&lost);
-        let (incoming, outgoing) = (shape.point_count(), columns.numbers.len());
+        let (incoming, outgoing) = (*incoming, columns.numbers.len());
         let report = StageReport::Delta(report);
         (run.observe)(&StageOutcome { stage: *stage, incoming, outgoing, report });
-        let next = branches.take(&lost, || {
+        let mut taken = branches.take(&lost, passes, (*stage, path), run, |shape, run| {
             let Some(Stage::Delta(rule)) = run.stages.get(*stage) else {
                 unreachable!("the stages of a pipeline do not change")
             };
-            Node::compile(converted(shape, rule, &lost), *stage + 1, run)
+            Node::compile(Shape::of(&converted(shape, rule, &lost)), *stage + 1, run)
         });
         run.scratch.lost = lost;
-        next.eval(columns, run)
+        let branch = taken.branch();
+        branch.next.eval(columns, &path.behind(&branch.lost), run)
     }
 }
 
-/// The shape behind `cumulativetodelta` when these slots are lost.
-fn converted(shape: &Shape, rule: &CumulativeToDelta, lost: &[u32]) -> Shape {
+/// The batch behind `cumulativetodelta` when these slots are lost.
+pub(super) fn converted(shape: &Shape, rule: &CumulativeToDelta, lost: &[u32]) -> MetricBatch {
     let mut batch = shape.skeleton();
     let mut slot = 0_u32;
     for resource in &mut batch.resources {
@@ -414,7 +418,7 @@ fn converted(shape: &Shape, rule: &CumulativeToDelta, lost: &[u32]) -> Shape {
         }
     }
     batch.remove_empty();
-    Shape::of(&batch)
+    batch
 }
 
 impl Rate {
@@ -440,7 +444,12 @@ impl Rate {
         Self { stage, outcome, metrics: metrics.into(), next: Box::new(next) }
     }
 
-    fn eval(&mut self, columns: &mut Columns, run: &mut Run<'_>) -> Result<Left, PipelineError> {
+    fn eval(
+        &mut self,
+        columns: &mut Columns,
+        path: &Path<'_>,
+        run: &mut Run<'_>,
+    ) -> Result<Left, PipelineError> {
         for (first, end, name) in &self.metrics {
             for point in &mut columns.numbers[*first as usize..*end as usize] {
                 if point.value == NumberValue::Empty {
@@ -451,7 +460,7 @@ impl Rate {
             }
         }
         (run.observe)(&self.outcome);
-        self.next.eval(columns, run)
+        self.next.eval(columns, path, run)
     }
 }
 
@@ -465,11 +474,17 @@ impl Generate {
             unreachable!("the caller looked at the stage")
         };
         let (_, calls, _) = generated(&shape, rules, &[]);
-        Self { stage, shape, calls: calls.into(), branches: Branches(Vec::new()) }
+        let (incoming, branches) = (shape.point_count(), Branches::new(shape));
+        Self { stage, incoming, calls: calls.into(), branches }
     }
 
-    fn eval(&mut self, columns: &mut Columns, run: &mut Run<'_>) -> Result<Left, PipelineError> {
-        let Self { stage, shape, calls, branches } = self;
+    fn eval(
+        &mut self,
+        columns: &mut Columns,
+        path: &Path<'_>,
+        run: &mut Run<'_>,
+    ) -> Result<Left, PipelineError> {
+        let Self { stage, incoming, calls, branches } = self;
         let value = |slot: u32| columns.numbers[slot as usize].value.as_f64(); // operands are numbers
         let (mut lost, mut made) =
             (core::mem::take(&mut run.scratch.lost), core::mem::take(&mut run.scratch.made));
@@ -486,22 +501,24 @@ impl Generate {
             }
             made.push(result);
         }
-        let Generated { outcome, sources, results, next } = branches.take(&lost, || {
+        let mut taken = branches.take(&lost, false, (*stage, path), run, |shape, run| {
             let Some(Stage::Generate(rules)) = run.stages.get(*stage) else {
                 unreachable!("the stages of a pipeline do not change")
             };
             let (batch, _, report) = generated(shape, rules, &lost);
             let (next, mut sources) = Shape::of_skeleton(&batch);
-            let results = untangle(&mut sources, shape, calls);
+            let results = untangle(&mut sources, *incoming, calls);
             let outcome = StageOutcome {
                 stage: *stage,
-                incoming: shape.point_count(),
+                incoming: *incoming,
                 outgoing: next.point_count(),
                 report: StageReport::Generate(report),
             };
             let next = Node::compile(next, *stage + 1, run);
             Generated { outcome, sources: sources.into(), results, next }
         });
+        let branch = taken.branch();
+        let Generated { outcome, sources, results, next } = &mut branch.next;
         run.scratch.columns.gather(columns, sources);
         core::mem::swap(columns, &mut run.scratch.columns);
         for (slot, call) in results.iter() {
@@ -511,14 +528,14 @@ impl Generate {
         }
         (run.scratch.lost, run.scratch.made) = (lost, made);
         (run.observe)(outcome);
-        next.eval(columns, run)
+        next.eval(columns, &path.behind(&branch.lost), run)
     }
 }
 
 /// Turns the tag of a result into the slot of its first operand. Answers where results go:
 /// the slot, and the position of the call.
-fn untangle(tags: &mut [u32], shape: &Shape, calls: &[Call]) -> Box<[(u32, u32)]> {
-    let first_new = u32::try_from(shape.point_count()).expect("slots are counted with 32 bits");
+fn untangle(tags: &mut [u32], incoming: usize, calls: &[Call]) -> Box<[(u32, u32)]> {
+    let first_new = u32::try_from(incoming).expect("slots are counted with 32 bits");
     let mut results = Vec::new();
     for (slot, tag) in (0..).zip(tags) {
         if let Some(call) = tag.checked_sub(first_new) {
@@ -531,7 +548,11 @@ fn untangle(tags: &mut [u32], shape: &Shape, calls: &[Call]) -> Box<[(u32, u32)]
 
 /// Runs the rules over a skeleton, where the value of a point is its slot and that of a
 /// new one the number of slots plus that of its computation. Those in `lost` fail.
-fn generated(shape: &Shape, rules: &Generation, lost: &[u32]) -> (MetricBatch, Vec<Call>, GenerationReport) {
+pub(super) fn generated(
+    shape: &Shape,
+    rules: &Generation,
+    lost: &[u32],
+) -> (MetricBatch, Vec<Call>, GenerationReport) {
     let mut batch = shape.skeleton();
     let mut calls = Vec::new();
     let first_new = u32::try_from(shape.point_count()).expect("slots are counted with 32 bits");
