@@ -5,8 +5,8 @@
 //! what the stages make of a [`Shape`]: names, labels, types, scopes and resources of all
 //! points, in order. A [`Frame`] of a known shape costs a look-up and the arithmetic on its
 //! values; no rule looks at a name or label again. A new shape is led through the stages
-//! once. Batches have plans too: a batch of a known shape costs a comparison of addresses
-//! in addition, since scrapers share their label lists.
+//! once. Batches have plans too, from the second one of a source on: a batch of a known shape
+//! costs a comparison of addresses in addition, since scrapers share their label lists.
 //!
 //! Both engines share the stages and so the state of every series: when shapes change,
 //! deltas go on as if nothing had happened.
@@ -48,7 +48,7 @@
 //!     }
 //! }
 //! assert_eq!(rates, [1.0, 1.0, 2.0]);
-//! assert_eq!(pipeline.counts().planned, 4);
+//! assert_eq!(pipeline.counts().planned, 3);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -129,8 +129,9 @@ struct Source {
 /// What becomes of batches of one shape.
 #[derive(Debug)]
 struct Plan {
-    shape: Arc<Shape>,
-    node: Node,
+    shape: Shape,
+    /// Made when a batch goes by it.
+    node: Option<Node>,
 }
 
 impl Pipeline {
@@ -297,33 +298,21 @@ impl Pipeline {
             stages.iter_mut().for_each(Stage::forget_edits);
             return left;
         }
-        let mut run = Run { stages, now_ns, observe, rule_evaluations: 0, leaves_rest: false, scratch };
-        let known = source.plans.iter_mut().position(|plan| plan.recognises(&batch));
-        let at = match known {
-            Some(at) => {
-                source.misses = 0;
-                at
-            }
-            None if source.resting > 0 => {
-                source.resting -= 1;
-                counts.reference += 1;
-                return run_reference(run.stages, 0, batch, now_ns, run.observe);
-            }
-            None => {
-                source.misses += 1;
-                if source.misses >= Self::MOST_MISSES {
-                    (source.misses, source.resting) = (0, Self::REST);
-                }
-                counts.compiled += 1;
-                source.plans.truncate(Self::MOST_SHAPES - 1);
-                source.plans.push(Plan::compile(Arc::new(Shape::of(&batch)), &mut run));
-                source.plans.len() - 1
-            }
+        let Some(at) = source.recall(&batch) else {
+            counts.reference += 1;
+            let left = run_reference(stages, 0, batch, now_ns, observe);
+            stages.iter_mut().for_each(Stage::forget_edits);
+            return left;
         };
         source.plans[..=at].rotate_right(1);
+        let Plan { shape, node } = &mut source.plans[0];
+        let mut run = Run { stages, now_ns, observe, rule_evaluations: 0, leaves_rest: false, scratch };
+        let node = node.get_or_insert_with(|| {
+            counts.compiled += 1;
+            Node::compile(shape.clone(), 0, &mut run)
+        });
         columns.clear();
         columns.fill(batch);
-        let Plan { shape, node } = &mut source.plans[0];
         let left = node.eval(columns, &Path::start(shape), &mut run);
         counts.add(&run);
         Ok(match left? {
@@ -333,18 +322,36 @@ impl Pipeline {
     }
 }
 
-impl Plan {
-    fn compile(shape: Arc<Shape>, run: &mut Run<'_>) -> Self {
-        let node = Node::compile(Shape::clone(&shape), 0, run);
-        Self { shape, node }
+impl Source {
+    /// The position of the plan of this batch, if it is to go by one. The first batch of a
+    /// source is not: another one must come, and many sources send frames then.
+    fn recall(&mut self, batch: &MetricBatch) -> Option<usize> {
+        if let Some(at) = self.plans.iter_mut().position(|plan| plan.recognises(batch)) {
+            self.misses = 0;
+            return Some(at);
+        }
+        if self.resting > 0 {
+            self.resting -= 1;
+            return None;
+        }
+        self.misses += 1;
+        if self.misses >= Pipeline::MOST_MISSES {
+            (self.misses, self.resting) = (0, Pipeline::REST);
+        }
+        let is_first = self.plans.is_empty();
+        self.plans.truncate(Pipeline::MOST_SHAPES - 1);
+        self.plans.push(Plan { shape: Shape::of(batch), node: None });
+        (!is_first).then_some(self.plans.len() - 1)
     }
+}
 
+impl Plan {
     /// Whether the plan is that of this batch. Lists found equal in another place are
     /// remembered, so that the next comparison is quick.
     fn recognises(&mut self, batch: &MetricBatch) -> bool {
         let likeness = self.shape.likeness(batch);
         if likeness == Likeness::Equal {
-            self.shape = Arc::new(Shape::of(batch));
+            self.shape = Shape::of(batch);
         }
         likeness != Likeness::Other
     }
