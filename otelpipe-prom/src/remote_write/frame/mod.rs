@@ -149,7 +149,7 @@ impl Frames {
             Wire::V1(runs) => {
                 *sink.report_mut() = plan.report.clone();
                 writer.write_requests(plan, runs, columns, readings, sink);
-                if !plan.source_ends.is_empty() {
+                if plan.series > 0 {
                     write_metadata(&plan.metadata, sink);
                 }
             }

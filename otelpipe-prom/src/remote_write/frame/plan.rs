@@ -21,8 +21,10 @@ use super::symbols::SymbolBlocks;
 pub(super) struct Plan {
     /// The samples of all series, series by series.
     pub(super) sources: Vec<Source>,
-    /// Where the samples of each series end.
-    pub(super) source_ends: Vec<u32>,
+    /// Where the samples of each series end; empty if each has one.
+    source_ends: Vec<u32>,
+    /// How many series there are.
+    pub(super) series: usize,
     pub(super) others: Others,
     /// The slots of the resources that have a `target_info`.
     pub(super) infos: Vec<Range<u32>>,
@@ -93,18 +95,18 @@ impl Plan {
         let samples: Vec<Source> = samples
             .into_iter()
             .map(|(at, kind, is_point)| match at {
-                Some(at) => Source { at, kind, is_point },
+                Some(at) => Source::new(at, kind, is_point),
                 None => {
                     next_info += 1;
-                    Source { at: next_info - 1, kind: SourceKind::Part, is_point }
+                    Source::new(next_info - 1, SourceKind::Part, is_point)
                 }
             })
-            .collect();
+            .collect::<Option<_>>()?;
         let mut histograms = Vec::with_capacity(table.histograms.len());
         for histogram in &table.histograms {
             let slot = time_of_native(table.slice(&histogram.message))?.checked_sub(1)?;
             has_samples[usize::try_from(slot).ok()?] = true;
-            histograms.push(Source { at: natives, kind: SourceKind::Native, is_point: true });
+            histograms.push(Source::new(natives, SourceKind::Native, true)?);
             natives += 1;
         }
         let mut others = Others::default();
@@ -125,12 +127,19 @@ impl Plan {
             }
             Message::V2 => Wire::V2(SymbolBlocks::of(table, &source_ends, translator)?),
         };
-        Some(Self { sources, source_ends, others, infos, report, metadata, wire })
+        let series = source_ends.len();
+        if source_ends.iter().copied().eq(1..=u32::try_from(series).ok()?) {
+            source_ends = Vec::new();
+        }
+        Some(Self { sources, source_ends, series, others, infos, report, metadata, wire })
     }
 
     /// The samples of a series.
     #[inline]
     pub(super) fn sources_of(&self, series: usize) -> &[Source] {
+        if self.source_ends.is_empty() {
+            return core::slice::from_ref(&self.sources[series]);
+        }
         let start = series.checked_sub(1).map_or(0, |before| self.source_ends[before]);
         &self.sources[start as usize..self.source_ends[series] as usize]
     }

@@ -23,15 +23,10 @@ pub(super) struct Reading {
     pub(super) start_ms: i64,
 }
 
-/// Where a sample's reading comes from.
+/// Where a sample's reading comes from: what kind that is, whether the sample stands for its
+/// point where points are counted, and a slot or a position in a list of [`Readings`].
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Source {
-    /// A slot, or a position in a list of [`Readings`].
-    pub(super) at: u32,
-    pub(super) kind: SourceKind,
-    /// Stands for its point where points are counted.
-    pub(super) is_point: bool,
-}
+pub(super) struct Source(u32);
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum SourceKind {
@@ -43,6 +38,39 @@ pub(super) enum SourceKind {
     Part,
     /// A native histogram.
     Native,
+}
+
+impl Source {
+    const KIND: u32 = 3;
+    const IS_POINT: u32 = 1 << 2;
+    /// Where slot or position begin.
+    const AT: u32 = 3;
+
+    /// `None` if there is no room for the slot.
+    pub(super) fn new(at: u32, kind: SourceKind, is_point: bool) -> Option<Self> {
+        let flag = if is_point { Self::IS_POINT } else { 0 };
+        (at >> (u32::BITS - Self::AT) == 0).then_some(Self(at << Self::AT | flag | kind as u32))
+    }
+
+    #[inline]
+    pub(super) fn kind(self) -> SourceKind {
+        match self.0 & Self::KIND {
+            0 => SourceKind::Number,
+            1 => SourceKind::Counter,
+            2 => SourceKind::Part,
+            _ => SourceKind::Native,
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_point(self) -> bool {
+        self.0 & Self::IS_POINT != 0
+    }
+
+    #[inline]
+    fn at(self) -> usize {
+        (self.0 >> Self::AT) as usize
+    }
 }
 
 /// A point that is no number, and what of it decides which series it has.
@@ -196,16 +224,16 @@ impl Readings {
     /// The reading of a source that is no native histogram.
     #[inline]
     pub(super) fn get(&self, source: Source, columns: &Columns, wants_start: bool) -> Reading {
-        match source.kind {
-            SourceKind::Number => number(&columns.numbers[source.at as usize], false),
-            SourceKind::Counter => number(&columns.numbers[source.at as usize], wants_start),
-            SourceKind::Part | SourceKind::Native => self.parts[source.at as usize],
+        match source.kind() {
+            SourceKind::Number => number(&columns.numbers[source.at()], false),
+            SourceKind::Counter => number(&columns.numbers[source.at()], wants_start),
+            SourceKind::Part | SourceKind::Native => self.parts[source.at()],
         }
     }
 
     /// The message of a native histogram.
     pub(super) fn native(&self, source: Source) -> &[u8] {
-        &self.native_bytes[self.natives[source.at as usize].clone()]
+        &self.native_bytes[self.natives[source.at()].clone()]
     }
 
     /// Whether a sample or histogram has exemplars, as protocol 1.0 has them.
@@ -224,15 +252,16 @@ impl Readings {
         columns: &'c Columns,
     ) -> impl Iterator<Item = &'c Exemplar> + use<'c> {
         let (mut lower, mut upper) = (None, None);
-        let list = match source.kind {
+        let slot = source.0 >> Source::AT;
+        let list = match source.kind() {
             SourceKind::Number => &[][..],
-            SourceKind::Counter => columns.exemplars_of(source.at),
+            SourceKind::Counter => columns.exemplars_of(slot),
             SourceKind::Native => {
-                let found = self.native_exemplars.binary_search_by_key(&source.at, |(native, _)| *native);
+                let found = self.native_exemplars.binary_search_by_key(&slot, |(native, _)| *native);
                 found.map_or(&[][..], |found| exemplars_at(columns, self.native_exemplars[found].1))
             }
             SourceKind::Part => {
-                let found = self.buckets.binary_search_by_key(&(source.at as usize), |bucket| bucket.part);
+                let found = self.buckets.binary_search_by_key(&source.at(), |bucket| bucket.part);
                 found.map_or(&[][..], |found| {
                     let bucket = self.buckets[found];
                     (lower, upper) = (bucket.lower, bucket.upper);

@@ -19,36 +19,54 @@ pub(super) struct LabelRuns {
     pub(super) runs: Vec<Run>,
     /// The runs' own bytes, one after the other.
     pub(super) literals: Vec<u8>,
-    /// Of each series the numbers of its labels.
-    pub(super) labels: Vec<u32>,
+    /// The distinct sets of labels without the metric's name: the numbers of their labels. Set
+    /// `i` ends at `set_ends[i]`.
+    sets: Vec<u32>,
+    set_ends: Vec<u32>,
     /// The distinct labels, encoded; label `i` ends at `label_ends[i]`.
     pub(super) arena: Vec<u8>,
     pub(super) label_ends: Vec<u32>,
 }
 
-/// Where the parts of a series end; they begin where those of the one before it end.
+/// Where the parts of a series end, which begin where those of the one before it end; and
+/// what it has.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct SeriesRuns {
-    pub(super) runs_end: u32,
-    pub(super) literals_end: u32,
-    pub(super) labels_end: u32,
-    /// Length of the block in bytes.
-    pub(super) block_len: u32,
-    /// The series whose block ends together with this one's last run; [`NONE`] if there is
-    /// none.
-    pub(super) tail: u32,
+    runs_end: u32,
+    literals_end: u32,
+    /// Length of the block in bytes. The upper bit says that the block of the last run's
+    /// series ends with that run.
+    block_len: u32,
+    /// The number of the first label, if it is the metric's name, or [`NONE`].
+    name: u32,
+    /// The set of the other labels.
+    set: u32,
 }
 
 /// Bytes of its own, and then a piece of the block of an earlier series, or of what was
 /// written of the block itself.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run {
-    pub(super) series: u32,
+    /// In two halves, so that a run takes ten bytes.
+    series: [u16; 2],
     pub(super) offset: u16,
     pub(super) len: u16,
     pub(super) literal: u16,
 }
 
+impl Run {
+    #[expect(clippy::cast_possible_truncation, reason = "both halves are taken")]
+    fn new(series: u32, offset: u16, len: u16, literal: u16) -> Self {
+        Self { series: [series as u16, (series >> 16) as u16], offset, len, literal }
+    }
+
+    #[inline]
+    pub(super) fn series(self) -> u32 {
+        u32::from(self.series[0]) | u32::from(self.series[1]) << 16
+    }
+}
+
+const ENDS_THERE: u32 = 1 << 31;
 pub(super) const NONE: u32 = u32::MAX;
 /// The longest piece, and the last place of one.
 const MAX_PIECE: usize = u16::MAX as usize;
@@ -71,38 +89,61 @@ impl LabelRuns {
         runs.series.shrink_to_fit();
         runs.runs.shrink_to_fit();
         runs.literals.shrink_to_fit();
-        runs.labels.shrink_to_fit();
+        runs.sets.shrink_to_fit();
+        runs.set_ends.shrink_to_fit();
         runs.arena.shrink_to_fit();
+        runs.label_ends.shrink_to_fit();
         Some(runs)
     }
 
     /// A label, encoded.
     pub(super) fn label(&self, id: u32) -> &[u8] {
-        label(&self.arena, &self.label_ends, id)
+        part(&self.arena, &self.label_ends, id)
     }
 
-    /// The parts of a series: itself, its runs and their bytes, its labels.
-    pub(super) fn of_series(&self, at: usize) -> (&SeriesRuns, &[Run], &[u8], &[u32]) {
+    /// The numbers of a series' labels.
+    pub(super) fn labels_of(&self, at: usize) -> impl Iterator<Item = u32> {
+        let SeriesRuns { name, set, .. } = self.series[at];
+        let name = Some(name).filter(|name| *name != NONE);
+        name.into_iter().chain(part(&self.sets, &self.set_ends, set).iter().copied())
+    }
+
+    /// The runs of a series, and their bytes.
+    #[inline]
+    pub(super) fn of_series(&self, at: usize) -> (&[Run], &[u8]) {
         let series = &self.series[at];
         let before = match at.checked_sub(1) {
             Some(before) => self.series[before],
             None => SeriesRuns::default(),
         };
         (
-            series,
             &self.runs[before.runs_end as usize..series.runs_end as usize],
             &self.literals[before.literals_end as usize..series.literals_end as usize],
-            &self.labels[before.labels_end as usize..series.labels_end as usize],
         )
+    }
+
+    /// The length of a series' block in bytes.
+    #[inline]
+    pub(super) fn block_len(&self, at: usize) -> usize {
+        (self.series[at].block_len & !ENDS_THERE) as usize
+    }
+
+    /// The series whose block ends together with this one's last run; [`NONE`] if there is
+    /// none.
+    #[inline]
+    pub(super) fn tail(&self, at: usize) -> u32 {
+        let SeriesRuns { block_len, runs_end, .. } = self.series[at];
+        if block_len & ENDS_THERE == 0 { NONE } else { self.runs[runs_end as usize - 1].series() }
     }
 }
 
-fn label<'a>(arena: &'a [u8], ends: &[u32], id: u32) -> &'a [u8] {
-    let start = match id.checked_sub(1) {
+/// One of the parts that lie one after the other.
+fn part<'a, T>(all: &'a [T], ends: &[u32], at: u32) -> &'a [T] {
+    let start = match at.checked_sub(1) {
         Some(before) => ends[before as usize],
         None => 0,
     };
-    &arena[start as usize..ends[id as usize] as usize]
+    &all[start as usize..ends[at as usize] as usize]
 }
 
 /// Where in which block something stands.
@@ -119,6 +160,8 @@ struct Finder<'b> {
     blocks: Vec<&'b [u8]>,
     hasher: DefaultHashBuilder,
     index: HashTable<u32>,
+    /// Of [`LabelRuns::sets`].
+    set_index: HashTable<u32>,
     /// Of each label where it stood last.
     last: Vec<Option<Place>>,
     /// By hash of the labels after the metric's name where they stood last.
@@ -160,7 +203,7 @@ impl<'b> Finder<'b> {
         self.positions.push(position);
         self.blocks.push(block);
         let set = self.set(block);
-        let (mut at, mut own, mut tail) = (0, 0, NONE);
+        let (mut at, mut own, mut ends_there) = (0, 0, false);
         let mut marks = 0;
         while at < block.len() {
             while self.marks.get(marks + 1).is_some_and(|next| next.start <= at) {
@@ -174,37 +217,53 @@ impl<'b> Finder<'b> {
                     at += len;
                     own = at;
                     let source = self.blocks[place.series as usize].len();
-                    tail = if usize::from(place.offset) + len == source { place.series } else { NONE };
+                    ends_there = usize::from(place.offset) + len == source;
                 }
                 _ => {
                     at += 1;
-                    tail = NONE;
+                    ends_there = false;
                 }
             }
         }
         self.push_run(&block[own..], None)?;
         self.place_labels(series, set);
-        let LabelRuns { series: list, runs, literals, labels, .. } = &mut self.runs;
+        let is_name_first =
+            set.is_some_and(|(start, _)| self.marks.get(1).is_some_and(|mark| mark.start == start));
+        let name = self.marks.first().filter(|_| is_name_first).map_or(NONE, |mark| mark.id);
+        let set = self.number_set(usize::from(is_name_first))?;
+        let LabelRuns { series: list, runs, literals, .. } = &mut self.runs;
+        let block_len = count(block.len()).filter(|len| len & ENDS_THERE == 0)?;
         list.push(SeriesRuns {
             runs_end: count(runs.len())?,
             literals_end: count(literals.len())?,
-            labels_end: count(labels.len())?,
-            block_len: count(block.len())?,
-            tail,
+            block_len: if ends_there { block_len | ENDS_THERE } else { block_len },
+            name,
+            set,
         });
         Some(())
+    }
+
+    /// The number of the set of the block's labels but for the first few.
+    fn number_set(&mut self, skipped: usize) -> Option<u32> {
+        let Self { runs: LabelRuns { sets, set_ends, .. }, hasher, set_index, marks, .. } = self;
+        let start = sets.len();
+        sets.extend(marks.iter().skip(skipped).map(|mark| mark.id));
+        let (known, new) = sets.split_at(start);
+        let hash = hasher.hash_one(new);
+        if let Some(set) = set_index.find(hash, |set| part(known, set_ends, *set) == new) {
+            sets.truncate(start);
+            return Some(*set);
+        }
+        let set = count(set_ends.len())?;
+        set_ends.push(count(sets.len())?);
+        set_index.insert_unique(hash, set, |set| hasher.hash_one(part(sets, set_ends, *set)));
+        Some(set)
     }
 
     /// Takes the block apart into its labels.
     fn mark(&mut self, block: &[u8]) -> Option<()> {
         let Self {
-            runs: LabelRuns { labels, arena, label_ends, .. },
-            hasher,
-            index,
-            last,
-            marks,
-            marks_before,
-            ..
+            runs: LabelRuns { arena, label_ends, .. }, hasher, index, last, marks, marks_before, ..
         } = self;
         core::mem::swap(marks, marks_before);
         marks.clear();
@@ -215,7 +274,7 @@ impl<'b> Finder<'b> {
             let framed = 1 + otelpipe_core::protobuf::varint_len(content.len() as u64) + content.len();
             let text = &block[start..start + framed];
             let hash = hasher.hash_one(text);
-            let known = index.find(hash, |id| label(arena, label_ends, *id) == text).copied();
+            let known = index.find(hash, |id| part(arena, label_ends, *id) == text).copied();
             let id = match known {
                 Some(id) => id,
                 None => {
@@ -223,11 +282,10 @@ impl<'b> Finder<'b> {
                     arena.extend_from_slice(text);
                     label_ends.push(count(arena.len())?);
                     last.push(None);
-                    index.insert_unique(hash, id, |id| hasher.hash_one(label(arena, label_ends, *id)));
+                    index.insert_unique(hash, id, |id| hasher.hash_one(part(arena, label_ends, *id)));
                     id
                 }
             };
-            labels.push(id);
             marks.push(Mark { start, id, is_new: known.is_none() });
             start += framed;
         }
@@ -320,18 +378,15 @@ impl<'b> Finder<'b> {
         let LabelRuns { runs, literals, .. } = &mut self.runs;
         literals.extend_from_slice(own);
         while own.len() > MAX_PIECE {
-            runs.push(Run { series: NONE, offset: 0, len: 0, literal: u16::MAX });
+            runs.push(Run::new(NONE, 0, 0, u16::MAX));
             own = &own[MAX_PIECE..];
         }
         let literal = u16::try_from(own.len()).ok()?;
         match copy {
-            Some((place, len)) => runs.push(Run {
-                series: place.series,
-                offset: place.offset,
-                len: u16::try_from(len).ok()?,
-                literal,
-            }),
-            None if literal > 0 => runs.push(Run { series: NONE, offset: 0, len: 0, literal }),
+            Some((place, len)) => {
+                runs.push(Run::new(place.series, place.offset, u16::try_from(len).ok()?, literal));
+            }
+            None if literal > 0 => runs.push(Run::new(NONE, 0, 0, literal)),
             None => {}
         }
         Some(())
@@ -400,7 +455,7 @@ mod tests {
 
     /// The block of a series, put together from those before it.
     fn read(runs: &LabelRuns, at: usize, blocks: &[Vec<u8>]) -> Vec<u8> {
-        let (_, runs, mut literals, _) = runs.of_series(at);
+        let (runs, mut literals) = runs.of_series(at);
         let mut out = Vec::new();
         for run in runs {
             let (own, rest) = literals.split_at(run.literal.into());
@@ -408,7 +463,7 @@ mod tests {
             literals = rest;
             if run.len > 0 {
                 let start = usize::from(run.offset);
-                out.extend_from_slice(&blocks[run.series as usize][start..start + usize::from(run.len)]);
+                out.extend_from_slice(&blocks[run.series() as usize][start..start + usize::from(run.len)]);
             }
         }
         assert!(literals.is_empty());
@@ -433,12 +488,11 @@ mod tests {
             let runs = LabelRuns::of(blocks.iter().map(|block| &block[..])).unwrap();
             for (at, wanted) in blocks.iter().enumerate() {
                 prop_assert_eq!(&read(&runs, at, &blocks[..=at]), wanted);
-                let (series, _, _, labels) = runs.of_series(at);
-                let joined: Vec<u8> = labels.iter().flat_map(|id| runs.label(*id)).copied().collect();
+                let joined: Vec<u8> = runs.labels_of(at).flat_map(|id| runs.label(id)).copied().collect();
                 prop_assert_eq!(&joined, wanted);
-                prop_assert_eq!(series.block_len as usize, wanted.len());
-                if series.tail != NONE {
-                    prop_assert_eq!(blocks[series.tail as usize].last(), wanted.last());
+                prop_assert_eq!(runs.block_len(at), wanted.len());
+                if runs.tail(at) != NONE {
+                    prop_assert_eq!(blocks[runs.tail(at) as usize].last(), wanted.last());
                 }
             }
         }
@@ -455,9 +509,10 @@ mod tests {
         };
         let blocks = [labels("up", "a"), labels("up", "b"), labels("down", "a"), labels("down", "b")];
         let runs = LabelRuns::of(blocks.iter().map(|block| &block[..])).unwrap();
-        let (last, list, own, _) = runs.of_series(3);
-        assert_eq!((last.tail, own.len()), (1, 0));
-        let sources: Vec<u32> = list.iter().map(|run| run.series).collect();
+        let (list, own) = runs.of_series(3);
+        assert_eq!((runs.tail(3), own.len()), (1, 0));
+        let sources: Vec<u32> = list.iter().map(|run| run.series()).collect();
         assert_eq!(sources, [2, 1], "the name, and the rest");
+        assert_eq!(runs.set_ends.len(), 2, "two sets of labels without the name");
     }
 }

@@ -130,19 +130,20 @@ impl Writer {
         self.start_request(0);
         let mut raw_len = 0;
         let mut time = Time::NONE;
-        for at in 0..plan.source_ends.len() {
+        for at in 0..plan.series {
             let sources = plan.sources_of(at);
-            let block_len = runs.series[at].block_len as usize;
+            let block_len = runs.block_len(at);
             let lone = match sources {
-                [Source { kind: SourceKind::Native, .. }] => None,
-                [source] => Some(*source).filter(|source| !readings.has_exemplars(*source, columns)),
+                [source] if source.kind() != SourceKind::Native => {
+                    Some(*source).filter(|source| !readings.has_exemplars(*source, columns))
+                }
                 _ => None,
             };
             let mut counts = Counts { series: 1, ..Counts::default() };
             let reading = match lone {
                 Some(source) => {
                     counts.samples = 1;
-                    counts.points = u64::from(source.is_point);
+                    counts.points = u64::from(source.is_point());
                     readings.get(source, columns, false)
                 }
                 None => {
@@ -179,7 +180,7 @@ impl Writer {
             });
             let as_planned = self.write_labels(at, runs);
             if lone.is_some() {
-                let follows = as_planned && runs.series[at].tail != NONE;
+                let follows = as_planned && runs.tail(at) != NONE;
                 self.write_sample(at, sample, follows, runs);
             } else {
                 self.stream.literal(&self.rest);
@@ -216,9 +217,9 @@ impl Writer {
         let Self { rest, sorted, text, .. } = self;
         rest.clear();
         sorted.clear();
-        for source in sources.iter().filter(|source| source.kind != SourceKind::Native) {
+        for source in sources.iter().filter(|source| source.kind() != SourceKind::Native) {
             counts.samples += 1;
-            counts.points += u64::from(source.is_point);
+            counts.points += u64::from(source.is_point());
             sorted.push(readings.get(*source, columns, false));
         }
         sorted.sort_by_key(|reading| reading.at_ms);
@@ -236,7 +237,7 @@ impl Writer {
                 wire::put_i64(3, ms_from_ns(exemplar.time_ns), out);
             });
         }
-        for source in sources.iter().filter(|source| source.kind == SourceKind::Native) {
+        for source in sources.iter().filter(|source| source.kind() == SourceKind::Native) {
             counts.histograms += 1;
             counts.points += 1;
             wire::put_bytes(4, readings.native(*source), rest);
@@ -269,9 +270,9 @@ impl Writer {
         }
         // Where the labels begin like those of another series, that one's header comes
         // before them, and the time of the one before before that.
-        let (_, list, _, _) = runs.of_series(at);
+        let (list, _) = runs.of_series(at);
         let lead = match list.first() {
-            Some(run) if run.literal == 0 && run.offset == 0 => run.series as usize,
+            Some(run) if run.literal == 0 && run.offset == 0 => run.series() as usize,
             _ => NONE as usize,
         };
         let same_len = self.by_len[content_len % BY_LEN] as usize;
@@ -305,9 +306,9 @@ impl Writer {
     /// The label block of a series. False if the runs' sources are in a request before this
     /// one, so that the labels are written one by one.
     fn write_labels(&mut self, at: usize, runs: &LabelRuns) -> bool {
-        let (_, list, mut own, labels) = runs.of_series(at);
-        if self.first > 0 && list.iter().any(|run| run.len > 0 && (run.series as usize) < self.first) {
-            self.write_each_label(labels, runs);
+        let (list, mut own) = runs.of_series(at);
+        if self.first > 0 && list.iter().any(|run| run.len > 0 && (run.series() as usize) < self.first) {
+            self.write_each_label(at, runs);
             return false;
         }
         for run in list {
@@ -317,7 +318,7 @@ impl Writer {
                 own = rest;
             }
             if run.len > 0 {
-                let source = self.written[run.series as usize].block_at as usize;
+                let source = self.written[run.series() as usize].block_at as usize;
                 self.stream.copy(source + usize::from(run.offset), run.len.into());
             }
         }
@@ -325,11 +326,11 @@ impl Writer {
     }
 
     /// Labels whose sources are in a request before this one.
-    fn write_each_label(&mut self, labels: &[u32], runs: &LabelRuns) {
-        for id in labels {
-            let bytes = runs.label(*id);
+    fn write_each_label(&mut self, at: usize, runs: &LabelRuns) {
+        for id in runs.labels_of(at) {
+            let bytes = runs.label(id);
             let seen = core::mem::replace(
-                &mut self.labels_at[*id as usize],
+                &mut self.labels_at[id as usize],
                 u32::try_from(self.stream.raw_len()).unwrap_or(NONE),
             );
             match seen {
@@ -347,7 +348,7 @@ impl Writer {
         let mut like = 0;
         let mut next = NONE;
         if follows {
-            let tail = runs.series[at].tail;
+            let tail = runs.tail(at);
             like = self.likeness(tail as usize, &sample);
             self.stream.extend(like);
             next = tail + 1;
@@ -356,7 +357,7 @@ impl Writer {
         if let Some(before) = at.checked_sub(1).filter(|_| like < whole) {
             let more = self.likeness(before, &sample);
             if more >= like + MIN_GAIN {
-                let source = self.written[before].block_at as usize + runs.series[before].block_len as usize;
+                let source = self.written[before].block_at as usize + runs.block_len(before);
                 self.stream.copy(source + like, more - like);
                 like = more;
                 next = u32::try_from(at).unwrap_or(NONE);

@@ -6,7 +6,7 @@ use otelpipe_core::protobuf as wire;
 
 use super::super::encoder::{Counts, RequestSink};
 use super::plan::Plan;
-use super::readings::{Reading, Readings, Source, SourceKind};
+use super::readings::{Reading, Readings, SourceKind};
 use super::symbols::SymbolBlocks;
 
 /// Whether all requests stay below the limit, whatever the numbers are.
@@ -34,13 +34,12 @@ pub(super) fn write_requests(
             sorted.clear();
             natives.clear();
             let sources = plan.sources_of(at);
-            if let [
-                source @ Source { kind: SourceKind::Number | SourceKind::Counter | SourceKind::Part, .. },
-            ] = sources
-            {
+            let lone =
+                sources.first().filter(|source| sources.len() == 1 && source.kind() != SourceKind::Native);
+            if let Some(source) = lone {
                 let reading = readings.get(*source, columns, wants_start);
                 counts.samples += 1;
-                counts.points += u64::from(source.is_point);
+                counts.points += u64::from(source.is_point());
                 let len = refs.len() + framed_len(&reading) + metadata.len();
                 wire::put_len(5, len, &mut sink.raw);
                 sink.raw.extend_from_slice(refs);
@@ -49,8 +48,8 @@ pub(super) fn write_requests(
                 continue;
             }
             for source in sources {
-                counts.points += u64::from(source.is_point);
-                match source.kind {
+                counts.points += u64::from(source.is_point());
+                match source.kind() {
                     SourceKind::Native => {
                         counts.histograms += 1;
                         wire::put_bytes(3, readings.native(*source), &mut natives);
