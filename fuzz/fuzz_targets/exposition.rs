@@ -1,4 +1,4 @@
-//! `cargo fuzz run exposition --features libfuzzer`
+//! `.ci/fuzz 60 exposition`
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| otelpipe_fuzz::exposition::run(data));

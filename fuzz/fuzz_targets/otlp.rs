@@ -1,4 +1,4 @@
-//! `cargo fuzz run otlp --features libfuzzer`
+//! `.ci/fuzz 60 otlp`
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| otelpipe_fuzz::otlp::run(data));

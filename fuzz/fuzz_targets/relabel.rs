@@ -1,4 +1,4 @@
-//! `cargo fuzz run relabel --features libfuzzer`
+//! `.ci/fuzz 60 relabel`
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| otelpipe_fuzz::relabel::run(data));

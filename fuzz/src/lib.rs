@@ -10,6 +10,7 @@ pub mod config;
 pub mod ecs;
 pub mod emf;
 pub mod exposition;
+pub mod frames;
 pub mod otlp;
 pub mod pattern;
 pub mod relabel;
@@ -24,6 +25,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("ecs", ecs::run),
     ("emf", emf::run),
     ("exposition", exposition::run),
+    ("frames", frames::run),
     ("otlp", otlp::run),
     ("pattern", pattern::run),
     ("relabel", relabel::run),
