@@ -102,6 +102,12 @@ mod tests {
         }
     }
 
+    #[test]
+    #[cfg(any(target_feature = "avx2", all(target_arch = "aarch64", target_endian = "little")))]
+    fn vectors_are_used_where_they_are_known_to_be() {
+        assert_ne!(Engine::detect(), Engine::Portable);
+    }
+
     /// Miri takes minutes for what is a moment otherwise.
     const STEP: usize = if cfg!(miri) { 31 } else { 1 };
 
