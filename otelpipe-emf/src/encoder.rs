@@ -8,7 +8,7 @@ use otelpipe_core::frame::Metrics;
 
 use crate::config::{EmfConfig, EmfConfigError, EmfWarning};
 use crate::document::{DocumentWriter, Written};
-use crate::frame::{Form, FrameCounts, Frames, Run};
+use crate::frame::{Advice, Form, FrameCounts, Frames, Run};
 use crate::json::write_plain_escaped;
 use crate::log_event::{EscapedEventRef, LogEvent, LogEventRef};
 use crate::options::EmfOptions;
@@ -228,8 +228,10 @@ impl EmfEncoder {
         metrics.sort();
         let grouped = (&groups, &metrics, &state.complex);
         let mut writer = DocumentWriter::new(rules, &state.names, &state.selections, grouped, text);
-        if frames.wants_templates() {
-            writer = writer.with_templates(templates, now_ms);
+        match frames.advice(parts) {
+            Advice::Remember => writer = writer.with_templates(templates, now_ms),
+            Advice::Leave => {}
+            Advice::Forget => templates.forget(),
         }
         let names = (&*state, &rules.options.default_log_stream);
         let mut from = 0;
@@ -262,7 +264,7 @@ impl EmfEncoder {
     /// How the parts of all calls of [`encode_frames`](Self::encode_frames) were written, and
     /// what is kept for the next ones. Walks over all shapes in use.
     pub fn frame_counts(&self) -> FrameCounts {
-        self.frames.counts()
+        FrameCounts { remembered_documents: self.templates.len(), ..self.frames.counts() }
     }
 
     /// Drops what is void or out of use. To be called before each batch.

@@ -8,6 +8,7 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::hash::BuildHasher;
 
 use hashbrown::{HashMap, HashSet};
 use otelpipe_core::attributes::Attributes;
@@ -75,8 +76,8 @@ pub(crate) struct Hole {
 #[derive(Debug, Default)]
 pub(crate) struct Templates {
     known: HashMap<Key, SmallVec<[Template; 1]>>,
-    /// Documents seen once. What never comes again is not worth a template.
-    once: HashSet<Key>,
+    /// Hashes of documents seen once. What never comes again is not worth a template.
+    once: HashSet<u64>,
     bytes: usize,
     swept_ms: i64,
     once_since_ms: i64,
@@ -135,6 +136,16 @@ impl Templates {
         self.bytes = bytes;
     }
 
+    /// Forgets everything, and gives back the room.
+    pub(crate) fn forget(&mut self) {
+        (self.known, self.once, self.bytes) = (HashMap::new(), HashSet::new(), 0);
+    }
+
+    /// Number of documents.
+    pub(crate) fn len(&self) -> usize {
+        self.known.values().map(SmallVec::len).sum()
+    }
+
     /// Writes a known document to `out`. `None` for one that is not known; else whether a
     /// dimension set of it was split.
     pub(crate) fn splice(
@@ -171,13 +182,14 @@ impl Templates {
         now_ms: i64,
     ) {
         let key = identity.key();
-        if !self.known.contains_key(&key) && self.once.insert(key) {
+        let hash = self.known.hasher().hash_one(key);
+        if !self.known.contains_key(&key) && self.once.insert(hash) {
             if self.once.len() > Self::MOST_ONCE {
                 self.once.clear();
             }
             return;
         }
-        self.once.remove(&key);
+        self.once.remove(&hash);
         if self.bytes > Self::MOST_BYTES {
             return;
         }

@@ -440,3 +440,44 @@ fn text_is_freed_with_its_shape() {
     both.encode(&[], now_ms + 60_000).unwrap();
     assert_eq!(both.frames.frame_counts().kept_bytes, 0);
 }
+
+/// How many documents are remembered one by one after each round, in which `rounds` says
+/// of each target whether its shape is a new one.
+fn remembered(rounds: &[[bool; 3]]) -> Vec<usize> {
+    let lists = label_lists();
+    let targets = [0, 1, 2].map(|resource| Target { resource, ..gauge(3) });
+    // New shapes share the lists of the old ones.
+    let batches = targets.each_ref().map(|target| batch(target, &lists, 0, 0));
+    let mut shapes = batches.each_ref().map(|batch| Arc::new(Shape::of(batch)));
+    let mut both = Both::new(&EmfConfig::default(), &EmfOptions::default());
+    let mut one_round = |(round, renewed): (u32, &[bool; 3])| {
+        for (at, target) in targets.iter().enumerate() {
+            if renewed[at] {
+                shapes[at] = Arc::new(Shape::of(&batches[at]));
+            }
+            let (_, columns) = Frame::of(batch(target, &lists, round, 0)).into_parts();
+            let parts = [Metrics::Frame(Frame::new(Arc::clone(&shapes[at]), columns))];
+            both.encode(&parts, i64::try_from(BASE_MS).unwrap()).unwrap();
+        }
+        both.frames.frame_counts().remembered_documents
+    };
+    (0..).zip(rounds).map(&mut one_round).collect()
+}
+
+#[test]
+fn single_documents_are_not_remembered_while_targets_start() {
+    let counts =
+        remembered(&[[true; 3], [true; 3], [false; 3], [false; 3], [true, false, false], [false; 3]]);
+    assert_eq!(counts, [0; 6]);
+}
+
+#[test]
+fn single_documents_are_remembered_while_shapes_keep_changing_and_forgotten_afterwards() {
+    let changing = [[true; 3]; 6];
+    let counts = remembered(&changing);
+    assert_eq!(counts.last(), Some(&9), "{counts:?}");
+    let calm = [[false; 3]; 30];
+    let counts = remembered(&[&changing[..], &calm[..]].concat());
+    assert!(counts[6..].contains(&9), "{counts:?}");
+    assert_eq!(counts.last(), Some(&0), "{counts:?}");
+}

@@ -1,6 +1,7 @@
 //! Documents of frames whose shape is known: text that stays, with numbers between.
 
 pub(crate) mod compiled;
+mod strain;
 mod texts;
 pub(crate) mod trace;
 
@@ -22,6 +23,8 @@ use crate::pass::{Pass, State};
 use crate::report::EmfReport;
 use crate::rules::Rules;
 use compiled::{Compiled, Filling, Trial, placed_of_batch};
+pub(crate) use strain::Advice;
+use strain::Strain;
 
 /// How the parts of calls of
 /// [`EmfEncoder::encode_frames`](crate::encoder::EmfEncoder::encode_frames) were written.
@@ -49,6 +52,9 @@ pub struct FrameCounts {
     pub kept_documents: usize,
     /// Bytes that it takes.
     pub kept_bytes: usize,
+    /// Documents that the reference path remembers one by one, because frames keep being
+    /// left to it.
+    pub remembered_documents: usize,
 }
 
 /// How documents are handed over.
@@ -73,8 +79,7 @@ impl Form {
 pub(crate) struct Frames {
     known: HashMap<usize, Known>,
     trimmed_ms: i64,
-    /// How often frames are left to the reference path.
-    strain: u32,
+    strain: Strain,
     /// Number of the call.
     call: u64,
     counts: FrameCounts,
@@ -132,9 +137,6 @@ fn batch<'a>((part, room): Part<'a>) -> &'a MetricBatch {
 
 impl Frames {
     const TRIM_EVERY_MS: i64 = 60_000;
-    /// As much as so many frames that are spliced take away.
-    const STRAIN_OF_ONE: u32 = 4;
-    const MOST_STRAIN: u32 = 64;
 
     pub(crate) fn counts(&self) -> FrameCounts {
         let mut counts = self.counts;
@@ -317,17 +319,16 @@ impl Frames {
         }
     }
 
-    /// Whether so many frames are left to the reference path that it pays to remember the
-    /// single documents. Where that is rare, they would only take room.
-    pub(crate) fn wants_templates(&mut self) -> bool {
-        for run in &self.runs {
-            self.strain = if run.is_spliced() {
-                self.strain.saturating_sub(1)
-            } else {
-                (self.strain + Self::STRAIN_OF_ONE).min(Self::MOST_STRAIN)
-            };
+    /// Says what to do with the single documents of the reference path.
+    pub(crate) fn advice(&mut self, parts: &[Metrics]) -> Advice {
+        for (part, run) in parts.iter().zip(&self.runs) {
+            match (part, run) {
+                (_, Run::Spliced { .. }) => self.strain.spliced(),
+                (Metrics::Frame(_), Run::Reference { .. }) => self.strain.frame(),
+                (Metrics::Batch(_) | Metrics::Parts(_), Run::Reference { .. }) => self.strain.batch(),
+            }
         }
-        self.strain > Self::STRAIN_OF_ONE * 4
+        self.strain.advice(self.known.len())
     }
 
     /// How a part is written.
