@@ -50,8 +50,8 @@ pub(crate) struct Written<'w> {
     pub(crate) event: LogEventRef<'w>,
     /// Where time and values stand.
     pub(crate) holes: &'w [Hole],
-    /// Where members begin.
-    pub(crate) cuts: &'w [usize],
+    /// Where the values of labels stand.
+    pub(crate) labels: &'w [(usize, usize)],
 }
 
 /// Writes the documents of a batch, one group after the other.
@@ -86,8 +86,8 @@ pub(crate) struct DocumentWriter<'w, 'a> {
     arrived: (Vec<u32>, Vec<EmfValue>),
     /// Where time and values stand in the document at hand.
     holes: Vec<Hole>,
-    /// Where its members begin.
-    cuts: Vec<usize>,
+    /// Where the values of its labels stand.
+    label_values: Vec<(usize, usize)>,
     was_cut: bool,
     out: &'w mut String,
 }
@@ -122,7 +122,7 @@ impl<'w, 'a> DocumentWriter<'w, 'a> {
             templates: None,
             arrived: (Vec::new(), Vec::new()),
             holes: Vec::new(),
-            cuts: Vec::new(),
+            label_values: Vec::new(),
             was_cut: false,
             out,
         }
@@ -234,7 +234,7 @@ impl<'w, 'a> DocumentWriter<'w, 'a> {
             timestamp_ms: group.timestamp_ms,
             message: self.out,
         };
-        emit(Written { event, holes: &self.holes, cuts: &self.cuts });
+        emit(Written { event, holes: &self.holes, labels: &self.label_values });
     }
 
     fn collect_labels(&mut self, group: &Group<'a>) {
@@ -422,7 +422,7 @@ impl<'w, 'a> DocumentWriter<'w, 'a> {
     fn write_document(&mut self, chosen: &[Chosen], group: &Group<'a>) {
         self.out.clear();
         self.holes.clear();
-        self.cuts.clear();
+        self.label_values.clear();
         self.out.push('{');
         let extracts = chosen.iter().any(|chosen| chosen.measurement.is_some());
         let mut specials =
@@ -476,6 +476,7 @@ impl<'w, 'a> DocumentWriter<'w, 'a> {
         write_string(key, self.out);
         self.out.push(':');
         let parsed = !self.rules.json_keys.is_empty() && self.rules.json_keys.iter().any(|json| json == key);
+        let start = self.out.len();
         if !parsed {
             write_string(text, self.out);
         } else if self.kubernetes_made && *key == KUBERNETES {
@@ -483,6 +484,7 @@ impl<'w, 'a> DocumentWriter<'w, 'a> {
         } else if !write_canonical(text, self.out) {
             write_string(text, self.out);
         }
+        self.label_values.push((start, self.out.len()));
     }
 
     fn write_special(&mut self, member: Special, chosen: &[Chosen], group: &Group<'a>) {
@@ -572,7 +574,6 @@ impl<'w, 'a> DocumentWriter<'w, 'a> {
     fn comma(&mut self) {
         if self.out.len() > 1 {
             self.out.push(',');
-            self.cuts.push(self.out.len());
         }
     }
 }

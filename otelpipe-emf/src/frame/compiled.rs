@@ -40,12 +40,10 @@ pub(crate) struct Compiled {
     /// Slots of cumulative numbers, with their keys.
     increases: Box<[(u32, SeriesKey)]>,
     groups: Box<[Group]>,
-    /// The group of each document.
-    documents: Box<[u32]>,
+    /// The group of each document; `None` where each group has one.
+    documents: Option<Box<[u32]>>,
     texts: Texts,
     form: Form,
-    /// Of each document the bytes that its escapes add; none where nothing is escaped.
-    escapes: Box<[u32]>,
     /// What comes of putting the points into groups, and of writing these.
     arrival: EmfReport,
     pub(crate) writing: EmfReport,
@@ -90,7 +88,7 @@ impl Compiled {
             builder: TextsBuilder::default(),
             documents: Vec::new(),
             form,
-            escapes: Vec::new(),
+            escapes: 0,
             scratch: String::new(),
             most_bytes: rules.options.max_message_bytes,
             fits: true,
@@ -107,14 +105,14 @@ impl Compiled {
                 return None;
             }
         }
-        let Recording { builder, documents, escapes, .. } = recording;
+        let Recording { builder, documents, .. } = recording;
+        let has_one_each = documents.iter().copied().eq(0..count(groups.groups.len()));
         writing.spliced = writing.documents;
         let places = places(&groups, rules, &state.hashers[0]);
         Some(Self {
             texts: builder.finish()?,
-            documents: documents.into(),
+            documents: (!has_one_each).then(|| documents.into()),
             form,
-            escapes: escapes.into(),
             rivals: rivals(&places),
             groups: groups
                 .groups
@@ -144,7 +142,7 @@ impl Compiled {
 
     /// Number of documents.
     pub(crate) fn documents(&self) -> usize {
-        self.documents.len()
+        self.documents.as_ref().map_or(self.groups.len(), |documents| documents.len())
     }
 
     /// Bytes it takes.
@@ -158,8 +156,7 @@ impl Compiled {
             + size_of_val(&*self.rivals)
             + size_of_val(&*self.increases)
             + size_of_val(&*self.groups)
-            + size_of_val(&*self.documents)
-            + size_of_val(&*self.escapes)
+            + self.documents.as_ref().map_or(0, |documents| size_of_val(&**documents))
     }
 
     /// Whether every point comes to the same as when this was made, and the points of each
@@ -342,15 +339,16 @@ impl Compiled {
     ) {
         let quote = self.form.quote();
         let Filling { numbers, times, values } = filling;
-        for (at, group) in self.documents.iter().enumerate() {
-            let timestamp_ms = ms_from_ns(times[*group as usize]);
-            let Group { group, stream, .. } = self.groups[*group as usize];
+        let mut row = 0;
+        for at in 0..self.documents() {
+            let group = self.documents.as_ref().map_or(at, |documents| documents[at] as usize);
+            let timestamp_ms = ms_from_ns(times[group]);
+            let Group { group, stream, .. } = self.groups[group];
             out.clear();
-            self.texts.write(at, out, |step, out| match step {
+            let escapes = self.texts.write(&mut row, out, |step, out| match step {
                 Step::Slot(slot) => number::write_json(numbers[slot as usize].value.as_f64(), out),
                 Step::Value(at) => state.complex.write(values[at as usize], quote, out),
                 Step::Time => number::write_i64(timestamp_ms, out),
-                Step::Text(_) => {}
             });
             let stream = state.names.get(stream);
             let event = LogEventRef {
@@ -359,8 +357,7 @@ impl Compiled {
                 timestamp_ms,
                 message: out,
             };
-            let escapes = self.escapes.get(at).map_or(0, |escapes| *escapes as usize);
-            emit(event, out.len() - escapes);
+            emit(event, out.len() - escapes as usize);
         }
     }
 }
@@ -422,7 +419,8 @@ struct Recording<'t> {
     builder: TextsBuilder,
     documents: Vec<u32>,
     form: Form,
-    escapes: Vec<u32>,
+    /// Bytes that the escapes add to the document at hand.
+    escapes: u32,
     scratch: String,
     most_bytes: usize,
     fits: bool,
@@ -431,46 +429,52 @@ struct Recording<'t> {
 impl Recording<'_> {
     fn document(&mut self, group: u32, written: &Written<'_>) {
         let message = written.event.message;
-        let mut cuts = written.cuts.iter().copied().peekable();
-        let mut from = 0;
+        let (mut from, mut labels) = (0, written.labels);
         let mut longest = message.len();
-        if self.form == Form::Escaped {
-            self.escapes.push(0);
-        }
+        self.escapes = 0;
         for hole in written.holes {
-            while let Some(cut) = cuts.next_if(|cut| *cut <= hole.start) {
-                self.text(message.get(from..cut).unwrap_or_default());
-                from = cut;
-            }
-            self.text(message.get(from..hole.start).unwrap_or_default());
+            self.texts(message, (from, hole.start), &mut labels);
             from = hole.end;
             let step = self.step(hole.value);
             longest += match step {
                 Step::Value(_) => EmfValue::LONGEST,
                 _ => EmfValue::LONGEST_NUMBER,
             };
-            if let (Step::Value(_), Some(escapes)) = (step, self.escapes.last_mut()) {
+            if let (Step::Value(_), Form::Escaped) = (step, self.form) {
                 let value = message.get(hole.start..hole.end).unwrap_or_default();
-                *escapes += count(value.bytes().filter(|byte| *byte == b'"').count());
+                self.escapes += count(value.bytes().filter(|byte| *byte == b'"').count());
             }
             self.builder.step(step);
         }
-        for cut in cuts {
-            self.text(message.get(from..cut).unwrap_or_default());
-            from = cut;
-        }
-        self.text(message.get(from..).unwrap_or_default());
-        self.builder.end();
+        self.texts(message, (from, message.len()), &mut labels);
+        self.builder.end(self.escapes);
         self.documents.push(group);
         self.fits &= longest <= self.most_bytes;
     }
 
-    fn text(&mut self, text: &str) {
-        let Some(escapes) = self.escapes.last_mut() else { return self.builder.text(text) };
-        self.scratch.clear();
-        write_plain_escaped(text, &mut self.scratch);
-        *escapes += count(self.scratch.len() - text.len());
-        self.builder.text(&self.scratch);
+    /// Takes a range without holes, and the labels whose values stand there.
+    fn texts(&mut self, message: &str, (mut from, end): (usize, usize), labels: &mut &[(usize, usize)]) {
+        while let Some((&(start, label_end), rest)) = labels.split_first().filter(|(label, _)| label.1 <= end)
+        {
+            self.text(message.get(from..start).unwrap_or_default(), false);
+            self.text(message.get(start..label_end).unwrap_or_default(), true);
+            (from, *labels) = (label_end, rest);
+        }
+        self.text(message.get(from..end).unwrap_or_default(), false);
+    }
+
+    fn text(&mut self, text: &str, is_own: bool) {
+        let Self { builder, scratch, escapes, .. } = self;
+        let text = match self.form {
+            Form::Plain => text,
+            Form::Escaped => {
+                scratch.clear();
+                write_plain_escaped(text, scratch);
+                *escapes += count(scratch.len() - text.len());
+                scratch
+            }
+        };
+        if is_own { builder.own_text(text) } else { builder.text(text) }
     }
 
     fn step(&self, value: Option<u16>) -> Step {
