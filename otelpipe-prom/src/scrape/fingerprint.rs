@@ -26,7 +26,7 @@ const WORDS: usize = 64;
 /// Source: RFC 4418, "UMAC", section 5.2, with 64-bit words and one key.
 #[derive(Clone, Debug)]
 pub(crate) struct FingerprintKey {
-    words: [u64; WORDS],
+    words: [[u64; 2]; WORDS / 2],
     last: [u64; 4],
 }
 
@@ -47,7 +47,7 @@ impl Default for FingerprintKey {
             count += 1;
             random.hash_one(count) ^ random.hash_one(!count).rotate_left(32)
         };
-        Self { words: core::array::from_fn(|_| next()), last: core::array::from_fn(|_| next()) }
+        Self { words: core::array::from_fn(|_| [next(), next()]), last: core::array::from_fn(|_| next()) }
     }
 }
 
@@ -74,16 +74,15 @@ impl FingerprintKey {
     /// that they may overlap those before.
     #[inline]
     fn piece(&self, text: &[u8]) -> u128 {
-        let mut sum = 0_u128;
-        let mut keys = self.words.chunks_exact(2);
         let Some(last) = text.last_chunk::<16>() else {
-            return keys.next().map_or(0, |key| product(short(text), key));
+            return product(short(text), self.words[0]);
         };
-        let before = text.len().div_ceil(16) - 1;
-        for (pair, key) in text.chunks_exact(16).take(before).zip(&mut keys) {
-            sum = sum.wrapping_add(product(words(pair), key));
+        let before = (text.len() - 1) / 16;
+        let mut sum = 0_u128;
+        for (pair, key) in text[..16 * before].chunks_exact(16).zip(&self.words) {
+            sum = sum.wrapping_add(product(words(pair), *key));
         }
-        keys.next().map_or(sum, |key| sum.wrapping_add(product(words(last), key)))
+        sum.wrapping_add(product(words(last), self.words[before]))
     }
 }
 
@@ -108,8 +107,7 @@ fn short(text: &[u8]) -> [u64; 2] {
 
 /// Of two words, each with its part of the key.
 #[inline]
-fn product(words: [u64; 2], key: &[u64]) -> u128 {
-    let [first, second] = [0, 1].map(|at| key.get(at).copied().unwrap_or_default());
+fn product(words: [u64; 2], [first, second]: [u64; 2]) -> u128 {
     u128::from(words[0].wrapping_add(first)) * u128::from(words[1].wrapping_add(second))
 }
 
@@ -167,7 +165,7 @@ mod tests {
     fn every_key_is_another_one() {
         let [a, b] = [FingerprintKey::default(), FingerprintKey::default()];
         assert_ne!(a.of(b"text"), b.of(b"text"));
-        let words: HashSet<u64> = a.words.into_iter().chain(a.last).collect();
+        let words: HashSet<u64> = a.words.into_iter().flatten().chain(a.last).collect();
         assert_eq!(words.len(), WORDS + 4);
     }
 
@@ -180,7 +178,7 @@ mod tests {
                 words.push(bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)));
             }
         }
-        let keyed = |at: usize| u128::from(words[at].wrapping_add(key.words[at]));
+        let keyed = |at: usize| u128::from(words[at].wrapping_add(key.words[at / 2][at % 2]));
         (0..words.len()).step_by(2).fold(0_u128, |sum, at| sum.wrapping_add(keyed(at) * keyed(at + 1)))
     }
 

@@ -39,7 +39,15 @@ pub(super) fn parse_float(token: &[u8]) -> Result<f64, NumberFault> {
 /// The number with its length, if it has at most 19 digits, is exact in one
 /// multiplication or division (Clinger's fast path) and a space, a tab, a
 /// newline or the end follows. `None` means only: ask [`parse_float`].
+#[inline]
 pub(super) fn scan_float(bytes: &[u8]) -> Option<(f64, usize)> {
+    if let [digit @ b'0'..=b'9', b' ' | b'\n', ..] = bytes {
+        return Some((f64::from(digit - b'0'), 1)); // most are 0 or 1
+    }
+    scan_longer(bytes)
+}
+
+fn scan_longer(bytes: &[u8]) -> Option<(f64, usize)> {
     let negative = bytes.first() == Some(&b'-');
     let int_start = usize::from(negative);
     let (mut digits, mut at) = take_digits(bytes, int_start, 0);
@@ -278,12 +286,13 @@ mod tests {
     proptest! {
         #[test]
         fn scanning_and_parsing_give_what_the_standard_library_reads(
-            token in r"-?[0-9]{0,24}(\.[0-9]{0,24})?([eE][-+]?[0-9]{1,3})?"
+            token in r"-?([0-9]|[0-9]{0,24})(\.[0-9]{0,24})?([eE][-+]?[0-9]{1,3})?",
+            end in "[ \t\n]?",
         ) {
             let is_number = token.bytes().take_while(|byte| !b"eE".contains(byte)).any(|byte| byte.is_ascii_digit());
             let expected = token.parse::<f64>().ok().filter(|value| value.is_finite() && is_number);
             prop_assert_eq!(parse_float(token.as_bytes()).ok(), expected);
-            if let Some((value, length)) = scan_float(token.as_bytes()) {
+            if let Some((value, length)) = scan_float(format!("{token}{end}").as_bytes()) {
                 prop_assert_eq!((Some(value.to_bits()), length), (expected.map(f64::to_bits), token.len()));
             }
         }
