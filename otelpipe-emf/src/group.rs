@@ -31,17 +31,34 @@ const QUANTILE: &str = "quantile";
 pub(crate) type NameId = u32;
 
 /// Namespaces, log groups and log streams, each kept once.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Names {
     names: Vec<SharedStr>,
     table: HashTable<NameId>,
     hasher: DefaultHashBuilder,
+    /// Above so many it starts anew.
+    most: usize,
+    empty_at_ms: i64,
 }
 
 /// Names kept between batches; above it the table starts anew, so that pods that are
-/// long gone do not stay. Far above what nodes of a cluster need at once: frames are
-/// compiled anew then, and cumulative series start again.
+/// long gone do not stay: frames are compiled anew then, and cumulative series start again.
 const MAX_NAMES: usize = 262_144;
+
+/// More names than that within this time are in use, and stay.
+const IN_USE_MS: i64 = 3_600_000;
+
+impl Default for Names {
+    fn default() -> Self {
+        Self {
+            names: Vec::new(),
+            table: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
+            most: MAX_NAMES,
+            empty_at_ms: 0,
+        }
+    }
+}
 
 impl Names {
     pub(crate) fn intern(&mut self, name: &str) -> NameId {
@@ -61,13 +78,19 @@ impl Names {
     }
 
     /// To be called between batches only. Returns whether all ids are void.
-    pub(crate) fn limit(&mut self) -> bool {
-        let is_full = self.names.len() > MAX_NAMES;
-        if is_full {
-            self.names.clear();
-            self.table.clear();
+    pub(crate) fn limit(&mut self, now_ms: i64) -> bool {
+        if self.names.is_empty() {
+            self.empty_at_ms = now_ms;
         }
-        is_full
+        if self.names.len() <= self.most {
+            return false;
+        }
+        if now_ms.saturating_sub(self.empty_at_ms) < IN_USE_MS {
+            self.most = self.names.len() * 2;
+            return false;
+        }
+        *self = Self::default();
+        true
     }
 }
 
@@ -444,4 +467,33 @@ fn quantile_text(quantile: f64) -> String {
     let mut text = String::new();
     number::write_g(quantile, &mut text);
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    /// Whether a name is forgotten if so many others come within `within_ms`.
+    fn forgotten(others: u32, within_ms: i64) -> bool {
+        let mut names = Names { most: 10, ..Names::default() };
+        let start_ms = 1_700_000_000_000;
+        assert!(!names.limit(start_ms));
+        assert_eq!(names.intern("first"), 0);
+        for other in 0..others {
+            names.intern(&other.to_string());
+        }
+        let is_void = names.limit(start_ms + within_ms);
+        assert_eq!(names.intern("first"), 0);
+        assert_eq!(names.names.len() == 1, is_void);
+        is_void
+    }
+
+    #[test]
+    fn names_that_are_in_use_stay_however_many_they_are() {
+        assert!(!forgotten(9, IN_USE_MS));
+        assert!(forgotten(10, IN_USE_MS));
+        assert!(!forgotten(10, IN_USE_MS - 1));
+        assert!(!forgotten(10_000, 60_000));
+    }
 }

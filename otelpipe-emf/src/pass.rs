@@ -42,7 +42,7 @@ impl State {
         self.complex.clear();
         self.sums.sweep(now_ms, rules.options.delta_expiry_ms);
         self.summaries.sweep(now_ms, rules.options.delta_expiry_ms);
-        self.names.limit()
+        self.names.limit(now_ms)
     }
 }
 
