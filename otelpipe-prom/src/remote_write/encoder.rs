@@ -7,11 +7,11 @@ use otelpipe_core::batch::MetricBatch;
 use otelpipe_core::frame::{Frame, Metrics};
 
 use super::config::Translator;
-use super::frame::{self, FrameCounts, Frames};
+use super::frame::{self, FrameCounts, Frames, Sight};
 use super::joint::Joint;
 use super::report::TranslationReport;
 use super::series::SeriesTable;
-use super::snappy::{Head, Snappy};
+use super::snappy::{Head, PIECE, Snappy};
 use super::translate::{Blocks, Translation};
 use super::view::SeriesView;
 use super::{Message, v1, v2};
@@ -28,7 +28,6 @@ pub struct Encoder {
     metadata: Vec<Vec<u8>>,
     blocks: Blocks,
     raw: Vec<u8>,
-    body: Vec<u8>,
     snappy: Snappy,
     frames: Frames,
     joint: Joint,
@@ -67,7 +66,6 @@ impl Encoder {
             metadata: Vec::new(),
             blocks: Blocks::default(),
             raw: Vec::new(),
-            body: Vec::new(),
             snappy: Snappy::new(),
             frames: Frames::new(),
             joint: Joint::new(),
@@ -84,8 +82,8 @@ impl Encoder {
     pub fn encode(&mut self, batch: &MetricBatch, each: impl FnMut(WriteRequest<'_>)) -> TranslationReport {
         let mut each = each;
         let mut report = self.translate(batch);
-        let Self { translator, table, metadata, raw, body, snappy, .. } = self;
-        let mut sink = RequestSink::new(translator, raw, body, snappy, &mut each, &mut report);
+        let Self { translator, table, metadata, raw, snappy, .. } = self;
+        let mut sink = RequestSink::new(translator, raw, snappy, &mut each, &mut report);
         match translator.message() {
             Message::V1 => v1::write_requests(table, metadata, &mut sink),
             Message::V2 => v2::write_requests(table, &mut sink),
@@ -130,10 +128,35 @@ impl Encoder {
         frame: &Frame,
         mut each: impl FnMut(WriteRequest<'_>),
     ) -> TranslationReport {
-        if let Some(report) = self.encode_known(frame, &mut each) {
+        let sight = self.frames.meet(frame.shape());
+        if sight == Sight::Second {
+            let report = self.translate(&frame::tagged(frame));
+            let table = self.take_table();
+            self.frames.add_plan(
+                frame,
+                &self.translator,
+                &table,
+                core::mem::take(&mut self.metadata),
+                report,
+            );
+        }
+        if sight != Sight::First
+            && let Some(report) = self.encode_known(frame, &mut each)
+        {
             return report;
         }
-        self.encode(&frame.to_batch(), each)
+        self.frames.counts.as_batch += 1;
+        let report = self.encode(&frame.to_batch(), each);
+        if sight == Sight::First {
+            // The next frames of the shape do without.
+            self.take_table();
+        }
+        report
+    }
+
+    /// The table, whose room is given back.
+    fn take_table(&mut self) -> SeriesTable {
+        core::mem::replace(&mut self.table, SeriesTable::new(self.translator.message()))
     }
 
     /// As [`Encoder::encode`], of what may be frames, or several parts that count as one batch.
@@ -185,17 +208,9 @@ impl Encoder {
         frame: &Frame,
         each: &mut dyn FnMut(WriteRequest<'_>),
     ) -> Option<TranslationReport> {
-        if self.frames.needs_plan(frame.shape()) {
-            let report = self.translate(&frame::tagged(frame));
-            // What is needed for this once is given back.
-            let table = core::mem::replace(&mut self.table, SeriesTable::new(self.translator.message()));
-            let metadata = core::mem::take(&mut self.metadata);
-            (self.raw, self.body) = <(Vec<u8>, Vec<u8>)>::default();
-            self.frames.add_plan(frame, &self.translator, &table, metadata, report);
-        }
-        let Self { translator, raw, body, snappy, frames, .. } = self;
+        let Self { translator, raw, snappy, frames, .. } = self;
         let mut report = TranslationReport::default();
-        let mut sink = RequestSink::new(translator, raw, body, snappy, each, &mut report);
+        let mut sink = RequestSink::new(translator, raw, snappy, each, &mut report);
         let is_known = frames.encode(frame, translator, &mut sink);
         *raw = sink.raw;
         is_known.then_some(report)
@@ -260,12 +275,11 @@ impl AddAssign for Counts {
 /// Collects a message, and hands it over when it is full.
 pub(super) struct RequestSink<'e> {
     message: Message,
-    /// The message so far.
+    /// The message so far, but for what is compressed already.
     pub(super) raw: Vec<u8>,
     pub(super) counts: Counts,
     max_bytes: usize,
     max_series: u64,
-    body: &'e mut Vec<u8>,
     snappy: &'e mut Snappy,
     each: &'e mut dyn FnMut(WriteRequest<'_>),
     report: &'e mut TranslationReport,
@@ -276,7 +290,6 @@ impl<'e> RequestSink<'e> {
     fn new(
         translator: &Translator,
         raw: &mut Vec<u8>,
-        body: &'e mut Vec<u8>,
         snappy: &'e mut Snappy,
         each: &'e mut dyn FnMut(WriteRequest<'_>),
         report: &'e mut TranslationReport,
@@ -288,7 +301,6 @@ impl<'e> RequestSink<'e> {
             counts: Counts::default(),
             max_bytes: translator.max_batch_bytes,
             max_series: translator.options.max_request_series as u64,
-            body,
             snappy,
             each,
             report,
@@ -297,7 +309,7 @@ impl<'e> RequestSink<'e> {
 
     /// Whether `len` bytes more, and a series, fit into the request under way.
     pub(super) fn has_room(&self, len: usize) -> bool {
-        self.fits(self.raw.len() + len)
+        self.fits(self.snappy.raw_len() + self.raw.len() + len)
     }
 
     /// Whether the request under way may become `len` bytes long, with a series more.
@@ -310,47 +322,54 @@ impl<'e> RequestSink<'e> {
         self.report
     }
 
+    /// Compresses what there is of the message, as far as it fills pieces.
+    pub(super) fn compress(&mut self) {
+        let whole = self.raw.len() / PIECE * PIECE;
+        if whole > 0 {
+            self.snappy.append(&self.raw[..whole]);
+            self.raw.drain(..whole);
+        }
+    }
+
     /// Hands over what there is, if there is anything.
     pub(super) fn finish(&mut self) {
-        if self.raw.is_empty() {
+        if self.raw.is_empty() && self.snappy.raw_len() == 0 {
             return;
         }
-        let mut body = core::mem::take(self.body);
-        self.snappy.compress(&self.raw, &mut body);
-        self.hand_over(&body, self.raw.len());
-        *self.body = body;
+        self.snappy.append(&self.raw);
         self.raw.clear();
+        let raw_len = self.snappy.raw_len();
+        let counts = self.count();
+        self.snappy.finish(|body| (self.each)(counts.of_request(self.message, body, raw_len)));
     }
 
     /// Hands over what there is, after a head.
     pub(super) fn finish_after(&mut self, head: &Head) {
-        let mut room = core::mem::take(self.body);
-        let body = self.snappy.compress_after(head, &self.raw, &mut room);
-        self.hand_over(body, head.raw_len() + self.raw.len());
-        *self.body = room;
-        self.raw.clear();
+        self.snappy.append_head(head);
+        self.finish();
     }
 
     /// Hands over a body that is compressed already.
     pub(super) fn hand_over(&mut self, body: &[u8], raw_len: usize) {
-        let Counts { points, series, samples, histograms, exemplars, metadata } = self.counts;
+        let counts = self.count();
+        (self.each)(counts.of_request(self.message, body, raw_len));
+    }
+
+    /// Reports what is in a request, and counts anew.
+    fn count(&mut self) -> Counts {
+        let counts = core::mem::take(&mut self.counts);
         self.report.requests += 1;
-        self.report.series += series;
-        self.report.samples += samples;
-        self.report.histograms += histograms;
-        self.report.exemplars += exemplars;
-        let message = self.message;
-        (self.each)(WriteRequest {
-            message,
-            body,
-            raw_len,
-            points,
-            series,
-            samples,
-            histograms,
-            exemplars,
-            metadata,
-        });
-        self.counts = Counts::default();
+        self.report.series += counts.series;
+        self.report.samples += counts.samples;
+        self.report.histograms += counts.histograms;
+        self.report.exemplars += counts.exemplars;
+        counts
+    }
+}
+
+impl Counts {
+    fn of_request(self, message: Message, body: &[u8], raw_len: usize) -> WriteRequest<'_> {
+        let Self { points, series, samples, histograms, exemplars, metadata } = self;
+        WriteRequest { message, body, raw_len, points, series, samples, histograms, exemplars, metadata }
     }
 }

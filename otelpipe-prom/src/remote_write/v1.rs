@@ -58,6 +58,7 @@ fn push(field: u32, content: &[u8], counts: Counts, sink: &mut RequestSink<'_>) 
         sink.finish();
     }
     wire::put_bytes(field, content, &mut sink.raw);
+    sink.compress();
     sink.counts += counts;
 }
 

@@ -58,6 +58,15 @@ struct Known {
     state: State,
 }
 
+/// How often a shape was met, this time included.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Sight {
+    First,
+    /// It is to be planned.
+    Second,
+    Later,
+}
+
 #[derive(Debug)]
 enum State {
     Met,
@@ -77,20 +86,20 @@ impl Frames {
         }
     }
 
-    /// Notes a shape. True if it was met before and has no plan yet.
-    pub(super) fn needs_plan(&mut self, shape: &Arc<Shape>) -> bool {
+    /// Notes a shape.
+    pub(super) fn meet(&mut self, shape: &Arc<Shape>) -> Sight {
         let known = self.shapes.get(&address(shape));
         if let Some(Known { state, .. }) = known {
-            let needs = matches!(state, State::Met);
+            let sight = if matches!(state, State::Met) { Sight::Second } else { Sight::Later };
             self.until_sweep = self.until_sweep.saturating_sub(1);
             if self.until_sweep == 0 {
                 self.sweep();
             }
-            return needs;
+            return sight;
         }
         self.sweep();
         self.shapes.insert(address(shape), Known { shape: Arc::downgrade(shape), state: State::Met });
-        false
+        Sight::First
     }
 
     fn sweep(&mut self) {
@@ -127,7 +136,6 @@ impl Frames {
     ) -> bool {
         let is_known = self.try_encode(frame, translator, sink);
         self.counts.known += u64::from(is_known);
-        self.counts.as_batch += u64::from(!is_known);
         is_known
     }
 
