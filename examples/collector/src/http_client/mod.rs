@@ -117,6 +117,7 @@ impl HttpClient {
             .pool_max_idle_per_host(options.max_idle_per_host)
             .pool_idle_timeout(options.idle_timeout)
             .pool_timer(TokioTimer::new())
+            .http1_read_buf_exact_size(READ_BYTES)
             .http2_only(options.http2_only);
         if let Some(Http2Pings { interval, timeout, while_idle }) = options.http2_pings {
             client
@@ -184,6 +185,10 @@ impl fmt::Debug for HttpClient {
         f.debug_struct("HttpClient").field("proxy", &self.proxy).finish_non_exhaustive()
     }
 }
+
+/// Read at once from a connection of HTTP/1.1, which keeps the room for as long as it is
+/// open. The head of an answer must be shorter. By itself it grows to 400 KiB.
+const READ_BYTES: usize = 32 << 10;
 
 #[cfg(test)]
 mod tests {
