@@ -50,12 +50,22 @@ impl Encoding {
     /// The bytes unpacked, at most `limit` of them: a small body that unpacks without end
     /// stops there.
     pub(crate) fn unpack(self, packed: &[u8], limit: usize) -> Result<Vec<u8>, UnpackError> {
-        let mut out = Vec::new();
+        self.unpack_into(Vec::new(), packed, limit)
+    }
+
+    /// The same in the room of `out`.
+    pub(crate) fn unpack_into(
+        self,
+        mut out: Vec<u8>,
+        packed: &[u8],
+        limit: usize,
+    ) -> Result<Vec<u8>, UnpackError> {
+        if self == Self::Gzip && inflate_at_once(packed, limit, &mut out) {
+            return Ok(out);
+        }
+        out.clear();
         match self {
-            Self::Gzip => match inflate_at_once(packed, limit) {
-                Some(bytes) => out = bytes,
-                None => self.read(MultiGzDecoder::new(packed), limit, &mut out)?,
-            },
+            Self::Gzip => self.read(MultiGzDecoder::new(packed), limit, &mut out)?,
             Self::Zlib => self.read(ZlibDecoder::new(packed), limit, &mut out)?,
             Self::SnappyFramed => self.read(snap::read::FrameDecoder::new(packed), limit, &mut out)?,
             // Both kinds of frames may follow one another.

@@ -9,19 +9,23 @@ const MEMBER: &[u8] = b"\x1f\x8b\x08";
 /// A byte of packed data stands for at most so many.
 const MOST_RATIO: usize = 1_032;
 
-/// The bytes unpacked, if `packed` is one whole member of at most `limit` bytes.
+/// Replaces `out` by the bytes unpacked, if `packed` is one whole member of at most `limit`
+/// bytes.
 ///
-/// `None` says that it must be read piece by piece: it has several members, is too large, or
+/// `false` says that it must be read piece by piece: it has several members, is too large, or
 /// broken. What is allocated follows from the length that the trailer tells, and is checked
-/// before.
-pub(crate) fn inflate_at_once(packed: &[u8], limit: usize) -> Option<Vec<u8>> {
-    let len = usize::try_from(u32::from_le_bytes(*packed.last_chunk()?)).ok()?;
+/// before. What `out` has is not cleared first, so that room that is used again costs nothing.
+pub(crate) fn inflate_at_once(packed: &[u8], limit: usize, out: &mut Vec<u8>) -> bool {
+    let Some(trailer) = packed.last_chunk() else { return false };
+    let len = usize::try_from(u32::from_le_bytes(*trailer)).unwrap_or(usize::MAX);
     if len > limit || len / MOST_RATIO > packed.len() || may_have_several(packed) {
-        return None;
+        return false;
     }
-    let mut bytes = vec![0; len];
-    let written = Decompressor::new().gzip_decompress(packed, &mut bytes).ok()?;
-    (written == len).then_some(bytes)
+    if len > out.capacity() {
+        *out = vec![0; len];
+    }
+    out.resize(len, 0);
+    Decompressor::new().gzip_decompress(packed, out) == Ok(len)
 }
 
 /// Whether a second member may begin somewhere. The decompressor stops behind the first one
@@ -35,12 +39,15 @@ fn may_have_several(packed: &[u8]) -> bool {
 mod tests {
     use std::io::Write as _;
 
-    use super::*;
-
     fn gzip(data: &[u8]) -> Vec<u8> {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         encoder.write_all(data).unwrap();
         encoder.finish().unwrap()
+    }
+
+    fn inflate_at_once(packed: &[u8], limit: usize) -> Option<Vec<u8>> {
+        let mut out = b"what was here before".to_vec();
+        super::inflate_at_once(packed, limit, &mut out).then_some(out)
     }
 
     #[test]

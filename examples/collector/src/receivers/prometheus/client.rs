@@ -7,10 +7,11 @@ use base64::Engine as _;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header};
 
-use crate::compression::{Encoding, UnpackError};
+use crate::compression::UnpackError;
 use crate::env::Env;
 use crate::http_client::{Body, HttpClient, HttpError, HttpOptions, Limits, Proxy, TlsOptions, TlsVersion};
 
+use super::body_room::{BodyRoom, ScrapeBody};
 use super::http_config::{Auth, Credential, HttpConfig};
 
 /// Redirects that are followed before a scrape fails, as Go's client does.
@@ -48,7 +49,7 @@ pub enum FetchError {
 #[derive(Debug)]
 pub struct Fetched {
     /// The body, inflated.
-    pub body: Bytes,
+    pub body: ScrapeBody,
     /// As the server wrote it.
     pub content_type: Option<String>,
 }
@@ -77,6 +78,7 @@ pub struct ScrapeClient {
     config: HttpConfig,
     proxy: Proxy,
     user_agent: HeaderValue,
+    room: BodyRoom,
     pool: Option<(Vec<FileState>, HttpClient)>,
 }
 
@@ -88,7 +90,7 @@ impl ScrapeClient {
     /// # Errors
     ///
     /// The proxy's address is not a URL.
-    pub fn new(config: HttpConfig, env: &Env, user_agent: &str) -> Result<Self, FetchError> {
+    pub fn new(config: HttpConfig, env: &Env, user_agent: &str, room: BodyRoom) -> Result<Self, FetchError> {
         let proxy = match &config.proxy_url {
             Some(url) => match &config.no_proxy {
                 None => Proxy::url(url)?,
@@ -103,7 +105,7 @@ impl ScrapeClient {
             None => Proxy::default(),
         };
         let user_agent = HeaderValue::from_str(user_agent).unwrap_or(HeaderValue::from_static("otelpipe"));
-        Ok(Self { config, proxy, user_agent, pool: None })
+        Ok(Self { config, proxy, user_agent, room, pool: None })
     }
 
     /// Asks once and reads the whole answer.
@@ -134,7 +136,7 @@ impl ScrapeClient {
             let limits = Limits { timeout: ask.timeout, max_body: ask.body_limit };
             let answer = client.send(request, limits).await?;
             if !answer.status().is_redirection() || self.config.no_redirects {
-                return read(answer, ask.body_limit).await;
+                return read(answer, ask.body_limit, &self.room).await;
             }
             uri = next(&uri, &answer)?;
         }
@@ -213,7 +215,7 @@ impl ScrapeClient {
     }
 }
 
-async fn read(answer: Response<Body>, limit: usize) -> Result<Fetched, FetchError> {
+async fn read(answer: Response<Body>, limit: usize, room: &BodyRoom) -> Result<Fetched, FetchError> {
     let (head, body) = answer.into_parts();
     if head.status != StatusCode::OK {
         return Err(FetchError::Status(head.status, remedy(head.status)));
@@ -228,9 +230,9 @@ async fn read(answer: Response<Body>, limit: usize) -> Result<Fetched, FetchErro
     // One byte less than the limit: a body of exactly the limit fails upstream.
     let most = limit.saturating_sub(1);
     let body = match gzip {
-        true => Encoding::Gzip.unpack(&body, most)?.into(),
+        true => room.inflate(&body, most)?,
         false if body.len() > most => return Err(FetchError::TooLarge),
-        false => body,
+        false => ScrapeBody::Plain(body),
     };
     Ok(Fetched { body, content_type })
 }

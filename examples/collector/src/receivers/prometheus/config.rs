@@ -18,6 +18,7 @@ use crate::discovery::http::HttpDiscovery;
 use crate::discovery::kubernetes::KubernetesDiscovery;
 use crate::discovery::{TargetGroup, static_list};
 
+use super::body_room::BodyRoom;
 use super::client::ScrapeClient;
 use super::http_config::{self, HttpConfig};
 use super::manager::Job;
@@ -286,7 +287,7 @@ fn read_http(node: &Node, path: &str, cx: &BuildContext, problems: &mut Problems
         problems.error_at(node, "url", "URL is missing, or is no http or https URL with a host", None);
         return None;
     }
-    match ScrapeClient::new(http, &cx.env, &cx.user_agent()) {
+    match ScrapeClient::new(http, &cx.env, &cx.user_agent(), BodyRoom::default()) {
         Ok(client) => Some(HttpDiscovery {
             url: keys.url,
             refresh_interval: keys.refresh_interval.map_or(Duration::from_secs(60), |d| *d),

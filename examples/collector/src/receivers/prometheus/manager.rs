@@ -14,6 +14,7 @@ use crate::component::MetricSink;
 use crate::discovery::{TargetGroup, Update};
 use crate::env::Env;
 
+use super::body_room::BodyRoom;
 use super::client::ScrapeClient;
 use super::http_config::HttpConfig;
 use super::target_loop::{self, JobSettings, Stops};
@@ -45,6 +46,8 @@ pub struct Manager {
     complained: HashSet<String>,
     user_agent: String,
     env: Env,
+    /// All targets of the receiver share it.
+    room: BodyRoom,
 }
 
 impl Manager {
@@ -57,6 +60,7 @@ impl Manager {
             complained: HashSet::new(),
             user_agent,
             env,
+            room: BodyRoom::default(),
         }
     }
 
@@ -142,7 +146,8 @@ impl Manager {
                 continue;
             }
             let job = &self.jobs[key.0];
-            let client = match ScrapeClient::new(job.http.clone(), &self.env, &self.user_agent) {
+            let (http, room) = (job.http.clone(), self.room.clone());
+            let client = match ScrapeClient::new(http, &self.env, &self.user_agent, room) {
                 Ok(client) => client,
                 Err(error) => {
                     tracing::error!(job = job.rules.job_name(), "{error}");

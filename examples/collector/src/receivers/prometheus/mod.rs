@@ -3,6 +3,7 @@
 //! What a scrape means is in `otelpipe_prom::scrape`; here are the settings, the sockets
 //! and the clock.
 
+pub mod body_room;
 pub mod client;
 mod config;
 pub mod http_config;
