@@ -19,6 +19,7 @@ pub mod extensions;
 pub mod gates;
 mod gzip;
 pub mod http_client;
+pub mod memory;
 mod otlp;
 pub mod own_metrics;
 pub mod pages;

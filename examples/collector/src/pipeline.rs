@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::component::{BuildContext, ComponentError, Processor};
 use crate::gates::PLAN;
+use crate::memory::Keeper;
 use crate::own_metrics::OwnMetrics;
 
 /// A processor with the id under which it was configured.
@@ -259,7 +260,7 @@ pub async fn run(
     exporters: Vec<ExporterQueue>,
     now_ns: impl Fn() -> TimeNs,
 ) {
-    let mut out = Vec::new();
+    let (mut out, mut keeper) = (Vec::new(), Keeper::default());
     loop {
         let due = chain.next_tick_ns();
         tokio::select! {
@@ -270,6 +271,7 @@ pub async fn run(
             () = sleep_until(due, now_ns()) => chain.tick(now_ns(), &mut out),
         }
         deliver(&mut out, &exporters).await;
+        keeper.worked(std::time::Instant::now());
     }
     chain.flush(now_ns(), &mut out);
     deliver(&mut out, &exporters).await;

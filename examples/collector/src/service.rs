@@ -16,6 +16,7 @@ use crate::component::{BuildContext, ComponentError, Exporter, Extension, Fatal,
 use crate::components;
 use crate::config::collector::Reference;
 use crate::config::{CollectorConfig, Component, Problems, Section};
+use crate::memory;
 use crate::own_metrics::OwnMetrics;
 use crate::pipeline::{self, Chain, ExporterQueue};
 
@@ -188,6 +189,7 @@ async fn run_pipelines(
     for (_, extension) in extensions.iter_mut() {
         extension.ready();
     }
+    memory::give_back();
     tracing::info!("Everything is ready. Begin running and processing data.");
     let mut result = Ok(());
     while let Some(ended) = receiver_tasks.join_next().await {

@@ -15,6 +15,7 @@ use crate::component::{BuildContext, ComponentError};
 use crate::config::source::Fetch;
 use crate::config::{CollectorConfig, Problems};
 use crate::env::Env;
+use crate::memory;
 use crate::own_metrics::OwnMetrics;
 use crate::pages::metrics::Servers;
 use crate::service::Service;
@@ -47,6 +48,7 @@ pub fn check(config: &CollectorConfig, gates: &[String], env: &Env, problems: &m
 ///
 /// The runtime cannot be made, or a component cannot start.
 pub fn run(args: &RunArgs, config: &ConfigArgs, env: &Env, fetch: &dyn Fetch) -> io::Result<ExitCode> {
+    memory::set_up();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut signals = {
         let _entered = runtime.enter();
@@ -81,6 +83,7 @@ fn prepare(
         .config
         .as_ref()
         .map(|config| Telemetry::read(config.service.telemetry.as_ref(), &mut loaded.problems));
+    memory::give_back();
     let cx = context(env, loaded.gates.clone());
     let entered = runtime.enter();
     let service = loaded.config.as_ref().and_then(|config| Service::build(config, &cx, &mut loaded.problems));
@@ -102,6 +105,7 @@ fn prepare(
 impl Ready {
     /// Runs until a signal comes, or until the collector ends by itself.
     async fn run(self, signals: &mut Signals) -> Result<Told, ComponentError> {
+        memory::give_back();
         let servers = Servers::start(&self.readers, &self.metrics).await?;
         let stop = CancellationToken::new();
         let mut running = core::pin::pin!(self.service.run(stop.clone()));
