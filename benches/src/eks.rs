@@ -60,11 +60,16 @@ impl Cluster<'_> {
 
     /// The same for Prometheus itself.
     pub fn prometheus(&self, store: &str) -> String {
+        self.scrapes() + &format!("remote_write:\n- url: {store}\n")
+    }
+
+    /// The scrape as Prometheus and its likes read it.
+    pub fn scrapes(&self) -> String {
         let (receivers, _) = divided(&document());
         let (_, config) = receivers.split_once("    config:\n").expect("the receiver's configuration");
         let config: String =
             config.lines().flat_map(|line| [line.get(6..).unwrap_or_default(), "\n"]).collect();
-        self.filled(config).replace("$$", "$") + &format!("remote_write:\n- url: {store}\n")
+        self.filled(config).replace("$$", "$")
     }
 
     /// Node `number` as discovery of role `node` finds it.

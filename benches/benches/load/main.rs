@@ -1,6 +1,6 @@
 //! The running program under load: nodes with thousands of cAdvisor lines each, scraped
 //! every few seconds over HTTPS and gzip, to CloudWatch Logs and to a store with remote write.
-//! Where there is a Prometheus, its agent does the same in the same run (Linux).
+//! Where there is a Prometheus, or a vmagent, it does the same in the same run (Linux).
 //!
 //! `benches/run load` builds what is needed and measures. Processor time is that of the
 //! program alone, from `/proc`; the stand-ins run in this one. A run whose points did not
@@ -88,14 +88,15 @@ fn measured(options: &Options, collector: &Path) -> io::Result<()> {
         scrapes: WARM_UP + options.scrapes + 2,
     };
     let mut report = Report::new(size, options.scrapes);
-    for work in [Work::Emf, Work::RemoteWrite, Work::Prometheus] {
+    for work in [Work::Emf, Work::RemoteWrite, Work::Prometheus, Work::VmAgent] {
         // A quick run is over before a Prometheus sends what it has scraped.
-        let left_out = options.quick && matches!(work, Work::Prometheus);
+        let left_out = options.quick && work.is_peer();
         if left_out || !work.name().contains(&options.only) {
             continue;
         }
         let program = match work {
-            Work::Prometheus => prometheus(),
+            Work::Prometheus => peer("OTELPIPE_PROMETHEUS", "prometheus", "target/prometheus"),
+            Work::VmAgent => peer("OTELPIPE_VMAGENT", "vmagent", "target/vmagent"),
             _ => Some(collector.to_owned()),
         };
         let cost = match &program {
@@ -130,14 +131,21 @@ enum Work {
     Emf,
     RemoteWrite,
     Prometheus,
+    VmAgent,
 }
 
 impl Work {
+    /// It is a program of others.
+    fn is_peer(self) -> bool {
+        matches!(self, Self::Prometheus | Self::VmAgent)
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Emf => "otelpipe, EKS document to CloudWatch Logs",
             Self::RemoteWrite => "otelpipe, remote write",
             Self::Prometheus => "Prometheus agent, remote write",
+            Self::VmAgent => "vmagent, remote write",
         }
     }
 
@@ -154,14 +162,23 @@ impl Work {
         let config = folder.0.join("config.yaml");
         let sink = Sink::start(if let Self::Emf = self { sink::cloudwatch } else { sink::store })?;
         let mut expected = vec![vec![size.samples as u64]; size.nodes];
+        let store = format!("{}/api/v1/write", sink.url);
         let text = match self {
             Self::Emf => cluster.emf(&sink.url),
-            Self::RemoteWrite => cluster.remote_write(&format!("{}/api/v1/write", sink.url)),
-            Self::Prometheus => cluster.prometheus(&format!("{}/api/v1/write", sink.url)),
+            Self::RemoteWrite => cluster.remote_write(&store),
+            Self::Prometheus => cluster.prometheus(&store),
+            Self::VmAgent => cluster.scrapes(),
         };
         match self {
             Self::Emf => expected = values(&text, &targets)?,
             Self::RemoteWrite => {}
+            Self::VmAgent => {
+                command
+                    .args(["-httpListenAddr=127.0.0.1:0", "-loggerLevel=WARN"])
+                    .arg(format!("-remoteWrite.url={store}"))
+                    .arg(format!("-remoteWrite.tmpDataPath={}", folder.0.join("data").display()))
+                    .arg(format!("-promscrape.config={}", config.display()));
+            }
             Self::Prometheus => {
                 command
                     .args(["--enable-feature=agent", "--web.listen-address=127.0.0.1:0", "--log.level=warn"])
@@ -169,7 +186,7 @@ impl Work {
                     .arg(format!("--config.file={}", config.display()));
             }
         }
-        if !matches!(self, Self::Prometheus) {
+        if !self.is_peer() {
             command.arg("--config").arg(&config).arg("--set=service.telemetry.metrics.level=none");
         }
         std::fs::write(&config, text)?;
@@ -222,16 +239,16 @@ fn values_of(
     lines.map(sink::values).sum::<Result<u64, String>>().map_err(io::Error::other)
 }
 
-/// `OTELPIPE_PROMETHEUS`, or the program in `PATH`, or what `.ci/run` has unpacked.
-fn prometheus() -> Option<PathBuf> {
-    let named = std::env::var_os("OTELPIPE_PROMETHEUS").map(PathBuf::from);
+/// The program that `variable` names, or the one in `PATH`, or what was unpacked in `folder`.
+fn peer(variable: &str, name: &str, folder: &str) -> Option<PathBuf> {
+    let named = std::env::var_os(variable).map(PathBuf::from);
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let in_path = std::env::split_paths(&path).map(|folder| folder.join("prometheus"));
-    let mut places = named.into_iter().chain(in_path).chain([file("target/prometheus/usr/bin/prometheus")]);
+    let in_path = std::env::split_paths(&path).map(|folder| folder.join(name));
+    let mut places = named.into_iter().chain(in_path).chain([file(folder).join("usr/bin").join(name)]);
     places.find(|place| place.is_file())
 }
 
-/// What a program says of itself: the word after `version`, or the second.
+/// What a program says of itself: the word after `version`, or the second, if there is one.
 fn version(program: &Path) -> Option<String> {
     let output = Command::new(program).arg("--version").output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
