@@ -238,6 +238,12 @@ impl MetricSink {
         alive
     }
 
+    /// The receiver's targets have so many series more, or fewer, that are known by their
+    /// bytes.
+    pub fn cached_series(&self, change: i64) {
+        self.metrics.receiver_cached_series(&self.receiver, change);
+    }
+
     /// Hands the batch to every pipeline or to none, for a receiver whose clients can send
     /// again. Waits up to `within` for room.
     ///

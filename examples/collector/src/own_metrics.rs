@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use std::sync::Mutex;
 use std::time::Instant;
 
+use otelpipe_core::plan::PlanCounts;
 use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -33,6 +34,12 @@ pub struct ExporterLabel {
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct QueueLabel {
     exporter: String,
+}
+
+/// Label of a pipeline. The page adds `otel_signal`.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct PipelineLabel {
+    pipeline: String,
 }
 
 /// Labels of a remote-write exporter.
@@ -103,6 +110,12 @@ impl EncodeLabelSet for ProcessorLabel {
     }
 }
 
+impl EncodeLabelSet for PipelineLabel {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
+        [("pipeline", escaped(&self.pipeline)), ("otel_signal", "metrics".into())].encode(encoder)
+    }
+}
+
 impl EncodeLabelSet for ExporterLabel {
     fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
         [("exporter", escaped(&self.exporter))].encode(encoder)
@@ -144,6 +157,12 @@ pub struct OwnMetrics {
     dropped: Family<DropLabel, Counter>,
     queue_size: Family<QueueLabel, Gauge>,
     queue_capacity: Family<QueueLabel, Gauge>,
+    cached_series: Family<ReceiverLabel, Gauge>,
+    plans_made: Family<PipelineLabel, Counter>,
+    rule_evaluations: Family<PipelineLabel, Counter>,
+    batches_without_plan: Family<PipelineLabel, Counter>,
+    exporter_plans: Family<ExporterLabel, Gauge>,
+    exporter_plan_bytes: Family<ExporterLabel, Gauge>,
     remote_write: RemoteWriteMetrics,
     uptime: Gauge<f64, std::sync::atomic::AtomicU64>,
     memory: Gauge,
@@ -185,6 +204,23 @@ impl Default for OwnMetrics {
         let dropped = family!("dropped_metric_points", "Points dropped on purpose, by component and reason");
         let queue_size = family!("exporter_queue_size", "Batches waiting for an exporter");
         let queue_capacity = family!("exporter_queue_capacity", "Batches that may wait for an exporter");
+        let cached_series =
+            family!("receiver_cached_series", "Series of targets that the next scrape knows by their bytes");
+        let plans_made = family!(
+            "pipeline_plans_made",
+            "Plans made for what sources show, anew when they show something else"
+        );
+        let rule_evaluations = family!(
+            "pipeline_rule_evaluations",
+            "Points whose name and labels rules looked at while plans were made"
+        );
+        let batches_without_plan = family!(
+            "pipeline_batches_without_plan",
+            "Batches run without a plan, if only in the last stages"
+        );
+        let exporter_plans =
+            family!("exporter_plans", "Shapes of batches that an exporter has texts or requests ready for");
+        let exporter_plan_bytes = family!("exporter_plan_bytes", "Memory that these take, in bytes");
         let remote_write = RemoteWriteMetrics::register(&mut registry);
         let uptime = Gauge::default();
         registry.register("process_uptime", "Uptime of the process", uptime.clone());
@@ -206,6 +242,12 @@ impl Default for OwnMetrics {
             dropped,
             queue_size,
             queue_capacity,
+            cached_series,
+            plans_made,
+            rule_evaluations,
+            batches_without_plan,
+            exporter_plans,
+            exporter_plan_bytes,
             remote_write,
             uptime,
             memory,
@@ -275,6 +317,28 @@ impl OwnMetrics {
         let label = QueueLabel { exporter: id.to_owned() };
         self.queue_size.get_or_create(&label).set(i64::try_from(size).unwrap_or(i64::MAX));
         self.queue_capacity.get_or_create(&label).set(i64::try_from(capacity).unwrap_or(i64::MAX));
+    }
+
+    /// A receiver's targets have so many series more, or fewer, that are known by their bytes.
+    pub fn receiver_cached_series(&self, id: &str, change: i64) {
+        if change != 0 {
+            self.cached_series.get_or_create(&ReceiverLabel { receiver: id.to_owned() }).inc_by(change);
+        }
+    }
+
+    /// What a pipeline's plans did since it was told before.
+    pub fn pipeline_plans(&self, id: &str, since: PlanCounts) {
+        let label = PipelineLabel { pipeline: id.to_owned() };
+        self.plans_made.get_or_create(&label).inc_by(since.compiled);
+        self.rule_evaluations.get_or_create(&label).inc_by(since.rule_evaluations);
+        self.batches_without_plan.get_or_create(&label).inc_by(since.reference);
+    }
+
+    /// What an exporter has ready for shapes that it knows, and the bytes it takes.
+    pub fn exporter_plans(&self, id: &str, shapes: usize, bytes: usize) {
+        let label = ExporterLabel { exporter: id.to_owned() };
+        self.exporter_plans.get_or_create(&label).set(i64::try_from(shapes).unwrap_or(i64::MAX));
+        self.exporter_plan_bytes.get_or_create(&label).set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     /// Counters of remote-write exporters.
@@ -403,6 +467,13 @@ mod tests {
         metrics.exporter_failed("awsemf", 1);
         metrics.exporter_queue("awsemf", 2, 64);
         metrics.dropped("filter", "excluded", 7);
+        metrics.receiver_cached_series("prometheus/a", 80);
+        metrics.receiver_cached_series("prometheus/a", -30);
+        for _ in 0..2 {
+            let since = PlanCounts { planned: 9, compiled: 2, reference: 1, rule_evaluations: 300 };
+            metrics.pipeline_plans("metrics/eks", since);
+        }
+        metrics.exporter_plans("awsemf", 10, 70_000);
         let page = metrics.page(Naming::default());
         for line in [
             "# TYPE otelcol_receiver_accepted_metric_points counter",
@@ -411,6 +482,14 @@ mod tests {
             "otelcol_exporter_sent_metric_points{exporter=\"awsemf\"} 4",
             "otelcol_exporter_send_failed_metric_points{exporter=\"awsemf\"} 1",
             "otelcol_exporter_queue_size{exporter=\"awsemf\",data_type=\"metrics\"} 2",
+            "otelcol_receiver_cached_series{receiver=\"prometheus/a\",transport=\"http\"} 50",
+            "# TYPE otelcol_pipeline_plans_made counter",
+            "otelcol_pipeline_plans_made{pipeline=\"metrics/eks\",otel_signal=\"metrics\"} 4",
+            "otelcol_pipeline_rule_evaluations{pipeline=\"metrics/eks\",otel_signal=\"metrics\"} 600",
+            "otelcol_pipeline_batches_without_plan{pipeline=\"metrics/eks\",otel_signal=\"metrics\"} 2",
+            "otelcol_exporter_plans{exporter=\"awsemf\"} 10",
+            "# TYPE otelcol_exporter_plan_bytes gauge",
+            "otelcol_exporter_plan_bytes{exporter=\"awsemf\"} 70000",
             "otelcol_dropped_metric_points{component=\"filter\",reason=\"excluded\"} 7",
             "# TYPE otelcol_process_uptime counter",
             "# TYPE otelcol_process_memory_rss gauge",

@@ -46,6 +46,8 @@ pub struct Chain {
     stages: Vec<Stage>,
     /// Stages in a row that are run as one, ascending.
     plans: Vec<Planned>,
+    /// What the metrics know of the plans' counts.
+    told: PlanCounts,
     metrics: Arc<OwnMetrics>,
 }
 
@@ -88,7 +90,7 @@ impl Chain {
             }
         }
         close(&mut row, stages.len());
-        Self { stages, plans, metrics: Arc::clone(&cx.metrics) }
+        Self { stages, plans, told: PlanCounts::default(), metrics: Arc::clone(&cx.metrics) }
     }
 
     /// How batches were run so far, by all plans.
@@ -102,6 +104,21 @@ impl Chain {
                 rule_evaluations: sum.rule_evaluations + counts.rule_evaluations,
             }
         })
+    }
+
+    /// Tells the metrics what the plans did since the last time, under the pipeline's id.
+    fn tell_plans(&mut self, pipeline: &str) {
+        let (now, before) = (self.plan_counts(), self.told);
+        if now != before {
+            let since = PlanCounts {
+                planned: now.planned - before.planned,
+                compiled: now.compiled - before.compiled,
+                reference: now.reference - before.reference,
+                rule_evaluations: now.rule_evaluations - before.rule_evaluations,
+            };
+            self.metrics.pipeline_plans(pipeline, since);
+            self.told = now;
+        }
     }
 
     /// The stages, in order.
@@ -253,8 +270,10 @@ pub struct ExporterQueue {
     pub sender: mpsc::Sender<Metrics>,
 }
 
-/// Runs a chain until all its receivers are gone, then flushes it. `now_ns` reads the clock.
+/// Runs the chain of the pipeline `id` until all its receivers are gone, then flushes it.
+/// `now_ns` reads the clock.
 pub async fn run(
+    id: String,
     mut chain: Chain,
     mut input: mpsc::Receiver<Metrics>,
     exporters: Vec<ExporterQueue>,
@@ -270,6 +289,7 @@ pub async fn run(
             },
             () = sleep_until(due, now_ns()) => chain.tick(now_ns(), &mut out),
         }
+        chain.tell_plans(&id);
         deliver(&mut out, &exporters).await;
         keeper.worked(std::time::Instant::now());
     }

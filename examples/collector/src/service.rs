@@ -175,7 +175,7 @@ async fn run_pipelines(
         inputs.push(sender);
         let queues = targets.into_iter().map(|at| queues[at].clone()).collect();
         tracing::debug!(pipeline = id, "started");
-        pipeline_tasks.spawn(pipeline::run(chain, receiver, queues, clock::now_ns));
+        pipeline_tasks.spawn(pipeline::run(id, chain, receiver, queues, clock::now_ns));
     }
     drop(queues);
     let mut receiver_tasks = JoinSet::new();

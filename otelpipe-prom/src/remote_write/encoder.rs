@@ -7,7 +7,7 @@ use otelpipe_core::batch::MetricBatch;
 use otelpipe_core::frame::{Frame, Metrics};
 
 use super::config::Translator;
-use super::frame::{self, FrameCounts, Frames, Sight};
+use super::frame::{self, FrameCounts, Frames, KeptPlans, Sight};
 use super::joint::Joint;
 use super::report::TranslationReport;
 use super::series::SeriesTable;
@@ -201,6 +201,11 @@ impl Encoder {
     /// How frames were encoded so far.
     pub fn frame_counts(&self) -> FrameCounts {
         self.frames.counts
+    }
+
+    /// What is kept of shapes for their next frames. Walks over all shapes in use.
+    pub fn kept_plans(&self) -> KeptPlans {
+        self.frames.kept()
     }
 
     fn encode_known(

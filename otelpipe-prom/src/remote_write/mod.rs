@@ -47,7 +47,7 @@ pub use config::{
     Translator,
 };
 pub use encoder::{Encoder, WriteRequest};
-pub use frame::FrameCounts;
+pub use frame::{FrameCounts, KeptPlans};
 pub use message::{Message, UnknownMessage};
 pub use report::{DropReason, Dropped, TranslationReport};
 pub use view::SeriesView;

@@ -91,6 +91,11 @@ impl Head {
         let elements = snappy.out.split_off(MOST_PREAMBLE);
         Self { raw_len: raw.len(), elements }
     }
+
+    /// How many bytes are kept.
+    pub(super) fn bytes(&self) -> usize {
+        self.elements.len()
+    }
 }
 
 impl fmt::Debug for Snappy {

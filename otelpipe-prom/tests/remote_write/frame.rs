@@ -9,7 +9,7 @@ use otelpipe_core::point::{
     SummaryPoint,
 };
 use otelpipe_core::resource::{Resource, Scope};
-use otelpipe_prom::remote_write::{FrameCounts, Message, RemoteWriteConfig, RemoteWriteOptions};
+use otelpipe_prom::remote_write::{FrameCounts, KeptPlans, Message, RemoteWriteConfig, RemoteWriteOptions};
 use proptest::prelude::*;
 
 use crate::read::{encode, encode_frame, encode_metrics, encoder};
@@ -337,6 +337,34 @@ fn a_known_shape_is_translated_once_and_a_frame_of_it_is_known() {
             encode_frame(&mut encoder, &frame);
         }
         assert_eq!(encoder.frame_counts(), FrameCounts { known: 3, as_batch: 1, translated: 1 });
+    }
+}
+
+#[test]
+fn what_is_kept_of_shapes_is_told_and_goes_with_them() {
+    for message in [Message::V1, Message::V2] {
+        let config =
+            RemoteWriteConfig { protobuf_message: message.proto().into(), ..RemoteWriteConfig::default() };
+        let mut encoder = encoder(&config, RemoteWriteOptions::default());
+        let mut kept = Vec::new();
+        let frames = [gauges(3, 5), gauges(3, 50)];
+        for frame in &frames {
+            encode_frame(&mut encoder, frame);
+            kept.push(encoder.kept_plans());
+            encode_frame(&mut encoder, frame);
+            kept.push(encoder.kept_plans());
+        }
+        assert_eq!(kept[0], KeptPlans::default(), "{message:?}");
+        assert_eq!(
+            [kept[1], kept[2], kept[3]].map(|kept| (kept.shapes, kept.series)),
+            [(1, 15), (1, 15), (2, 165)]
+        );
+        let (small, large) = (kept[1].bytes, kept[3].bytes - kept[1].bytes);
+        assert!(small > 15 * 8 && large > 5 * small, "{message:?}: {small} and {large} bytes");
+
+        drop(frames);
+        encode_frame(&mut encoder, &gauges(1, 1));
+        assert_eq!(encoder.kept_plans(), KeptPlans::default(), "{message:?}");
     }
 }
 

@@ -40,6 +40,17 @@ pub struct FrameCounts {
     pub translated: u64,
 }
 
+/// What is kept of shapes that have a plan, so that their next frames cost little.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct KeptPlans {
+    /// The shapes.
+    pub shapes: usize,
+    /// Their series, as they are written.
+    pub series: usize,
+    /// What the plans take.
+    pub bytes: usize,
+}
+
 /// The shapes that were met, by address.
 #[derive(Debug)]
 pub(super) struct Frames {
@@ -105,6 +116,18 @@ impl Frames {
     fn sweep(&mut self) {
         self.until_sweep = SWEEP_FRAMES;
         self.shapes.retain(|_, known| known.shape.strong_count() > 0);
+    }
+
+    pub(super) fn kept(&self) -> KeptPlans {
+        let mut kept = KeptPlans::default();
+        for known in self.shapes.values() {
+            if let State::Planned(plan) = &known.state {
+                kept.shapes += 1;
+                kept.series += plan.series;
+                kept.bytes += plan.bytes();
+            }
+        }
+        kept
     }
 
     /// Plans the frame's shape, from the series of its [`tagged`] batch.

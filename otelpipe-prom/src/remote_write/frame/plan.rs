@@ -134,6 +134,21 @@ impl Plan {
         Some(Self { sources, source_ends, series, others, infos, report, metadata, wire })
     }
 
+    /// Bytes it takes.
+    pub(super) fn bytes(&self) -> usize {
+        let wire = match &self.wire {
+            Wire::V1(runs) => runs.bytes(),
+            Wire::V2(blocks) => blocks.bytes(),
+        };
+        size_of::<Self>()
+            + wire
+            + size_of_val(&*self.sources)
+            + size_of_val(&*self.source_ends)
+            + size_of_val(&*self.infos)
+            + self.others.bytes()
+            + self.metadata.iter().map(|entry| size_of::<Vec<u8>>() + entry.len()).sum::<usize>()
+    }
+
     /// The samples of a series.
     #[inline]
     pub(super) fn sources_of(&self, series: usize) -> &[Source] {

@@ -125,6 +125,11 @@ struct Bucket {
 }
 
 impl Others {
+    /// Bytes of the lists.
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(&*self.points) + size_of_val(&*self.bounds)
+    }
+
     /// Adds the next one. Points that are dropped have no parts.
     pub(super) fn push(&mut self, slot: u32, point: &OtherPoint, is_dropped: bool) {
         let likeness = match point {

@@ -79,6 +79,17 @@ const AROUND: usize = 22;
 const NEAR: usize = 60_000;
 
 impl LabelRuns {
+    /// Bytes of the lists.
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(&*self.series)
+            + size_of_val(&*self.runs)
+            + self.literals.len()
+            + size_of_val(&*self.sets)
+            + size_of_val(&*self.set_ends)
+            + self.arena.len()
+            + size_of_val(&*self.label_ends)
+    }
+
     /// Those of encoded blocks. `None` if there is more than 32 bits can count.
     pub(super) fn of<'b>(blocks: impl Iterator<Item = &'b [u8]>) -> Option<Self> {
         let mut finder = Finder::default();

@@ -80,6 +80,12 @@ impl SymbolBlocks {
         Some(())
     }
 
+    /// Bytes of the lists.
+    pub(super) fn bytes(&self) -> usize {
+        let symbols: usize = self.requests.iter().map(|request| request.symbols.bytes()).sum();
+        size_of_val(&*self.requests) + symbols + self.bytes.len() + size_of_val(&*self.ends)
+    }
+
     /// References and metadata of a series.
     pub(super) fn of_series(&self, at: usize) -> (&[u8], &[u8]) {
         let start = at.checked_sub(1).map_or(0, |before| self.ends[before][1]);

@@ -185,6 +185,8 @@ impl AwsEmfExporter {
         });
         batches.extend(batcher.flush());
         ledger.counters.add_documents(report.documents);
+        let kept = encoder.frame_counts();
+        ledger.metrics.exporter_plans(&ledger.id, kept.kept_shapes, kept.kept_bytes);
         self.count_drops(&report);
         (batches, tally)
     }

@@ -98,6 +98,8 @@ impl Exporter for RemoteWriteExporter {
 
     async fn export(&mut self, metrics: Metrics) -> Result<(), ComponentError> {
         let (push, report) = self.protocol.encode(metrics);
+        let kept = self.protocol.kept_plans();
+        self.ledger.metrics.exporter_plans(&self.ledger.id, kept.shapes, kept.bytes);
         self.count_drops(&report);
         if push.is_empty() {
             return Ok(());

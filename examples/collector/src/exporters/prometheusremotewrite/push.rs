@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use otelpipe_core::batch::MetricBatch;
 use otelpipe_core::frame::Metrics;
-use otelpipe_prom::remote_write::{Encoder, Message, SeriesView, TranslationReport, Translator};
+use otelpipe_prom::remote_write::{Encoder, KeptPlans, Message, SeriesView, TranslationReport, Translator};
 
 use super::super::queue::Job;
 
@@ -97,6 +97,11 @@ impl Protocol {
         });
         drop(encoder);
         (requests, report)
+    }
+
+    /// What is kept of shapes for their next frames.
+    pub(super) fn kept_plans(&self) -> KeptPlans {
+        self.encoder.lock().unwrap_or_else(PoisonError::into_inner).kept_plans()
     }
 
     pub(super) fn each_series(

@@ -58,13 +58,14 @@ pub(super) async fn run(
     let phase = Duration::from_nanos(target.first_scrape_in_ns(clock::now_ns(), job.seed));
     let mut next = tokio::time::Instant::now() + job.initial_offset + phase;
     let mut ticks: Option<ScrapeClock> = None;
+    let mut cached = CachedSeries { sink: &sink, count: 0 };
     loop {
         tokio::select! {
             biased;
             () = stops.shutdown.cancelled() => {
                 if job.scrape_on_shutdown {
                     let at_ms = clock::now_ms();
-                    scrape(&mut scraper, &mut client, &job, timeout, at_ms, &sink).await;
+                    scrape(&mut scraper, &mut client, &job, timeout, at_ms, &mut cached).await;
                 }
                 return;
             }
@@ -75,7 +76,7 @@ pub(super) async fn run(
         let interval_ns = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
         let at_ms = ticks.get_or_insert_with(|| ScrapeClock::new(now_ns, interval_ns)).timestamp_ms(now_ns);
         let open = tokio::select! {
-            open = scrape(&mut scraper, &mut client, &job, timeout, at_ms, &sink) => open,
+            open = scrape(&mut scraper, &mut client, &job, timeout, at_ms, &mut cached) => open,
             // A reload lets the request finish, a shutdown does not.
             () = stops.shutdown.cancelled() => return,
         };
@@ -120,7 +121,7 @@ async fn scrape(
     job: &JobSettings,
     timeout: Duration,
     at_ms: i64,
-    sink: &MetricSink,
+    cached: &mut CachedSeries<'_>,
 ) -> bool {
     let started = std::time::Instant::now();
     let url = scraper.target().url().to_owned();
@@ -155,7 +156,28 @@ async fn scrape(
     let content_type = fetched.ok().and_then(|fetched| fetched.content_type);
     // The body, which may be large, went before the pipeline starts to work.
     log(&url, scraper.rules().job_name(), content_type.as_deref(), &report);
-    sink.send(metrics).await
+    cached.are(scraper.cached_series());
+    cached.sink.send(metrics).await
+}
+
+/// The series of one target that are counted as cached, until its loop ends.
+struct CachedSeries<'s> {
+    sink: &'s MetricSink,
+    count: usize,
+}
+
+impl CachedSeries<'_> {
+    fn are(&mut self, count: usize) {
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.sink.cached_series(number(count) - number(self.count));
+        self.count = count;
+    }
+}
+
+impl Drop for CachedSeries<'_> {
+    fn drop(&mut self) {
+        self.are(0);
+    }
 }
 
 fn log(url: &str, job: &str, content_type: Option<&str>, report: &ScrapeReport) {
