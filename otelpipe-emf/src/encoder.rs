@@ -162,7 +162,14 @@ impl EmfEncoder {
         now_ms: i64,
         mut emit: impl FnMut(LogEventRef<'_>),
     ) -> EmfReport {
-        self.encode_parts(parts, now_ms, Form::Plain, |event, _| emit(event))
+        let mut report = EmfReport::default();
+        let emit = &mut |event: LogEventRef<'_>, _| emit(event);
+        let mut next = self.encode_parts(parts, now_ms, Form::Plain, &mut report, emit);
+        while next < parts.len() {
+            self.encode_known(&parts[next], next, &mut report, emit);
+            next += 1;
+        }
+        report
     }
 
     /// As [`encode_frames`](Self::encode_frames), with the messages as they stand in a
@@ -204,27 +211,59 @@ impl EmfEncoder {
         now_ms: i64,
         mut emit: impl FnMut(EscapedEventRef<'_>),
     ) -> EmfReport {
-        self.encode_parts(parts, now_ms, Form::Escaped, |event, message_bytes| {
-            let LogEventRef { group, stream, timestamp_ms, message } = event;
-            emit(EscapedEventRef { group, stream, timestamp_ms, escaped: message, message_bytes });
-        })
+        let mut writing = self.write_escaped(parts, now_ms);
+        while writing.go_on(&mut emit) {}
+        writing.report
     }
 
+    /// As [`encode_frames_escaped`](Self::encode_frames_escaped), in several steps, so that
+    /// what came of the first parts can be sent before the documents of the last ones take room.
+    ///
+    /// ```
+    /// # use otelpipe_core::batch::MetricBatch;
+    /// # use otelpipe_core::frame::{Frame, Metrics};
+    /// # use otelpipe_core::metric::{Metric, MetricData};
+    /// # use otelpipe_core::point::NumberPoint;
+    /// # use otelpipe_emf::config::EmfConfig;
+    /// # use otelpipe_emf::encoder::EmfEncoder;
+    /// # use otelpipe_emf::options::EmfOptions;
+    /// # let (mut encoder, _) = EmfEncoder::compile(&EmfConfig::default(), EmfOptions::default()).unwrap();
+    /// # let mut batch = MetricBatch::default();
+    /// # let point = NumberPoint::new(0.25, 1_700_000_000_000_000_000).with("pod", "web-1");
+    /// # batch.scope_mut().metrics.push(Metric::new("cpu", MetricData::Gauge(vec![point])));
+    /// let parts = [Metrics::Frame(Frame::of(batch))];
+    /// let mut writing = encoder.write_escaped(&parts, 1_700_000_000_500);
+    /// let mut documents = 0;
+    /// while writing.go_on(|_event| documents += 1) {
+    ///     // Here may be sent what there is so far.
+    /// }
+    /// assert_eq!((documents, writing.report().documents), (1, 1));
+    /// ```
+    pub fn write_escaped<'e>(&'e mut self, parts: &'e [Metrics], now_ms: i64) -> Writing<'e> {
+        Writing { encoder: self, parts, now_ms, next: None, report: EmfReport::default() }
+    }
+
+    /// Decides how all parts are written, and writes the first of them; all where some are
+    /// left to the reference path, which groups the values of all. Returns how many were
+    /// written; [`encode_known`](Self::encode_known) is for the others.
+    ///
     /// `emit` gets the message in the form asked for, and its bytes in the plain form.
     fn encode_parts(
         &mut self,
         parts: &[Metrics],
         now_ms: i64,
         form: Form,
-        mut emit: impl FnMut(LogEventRef<'_>, usize),
-    ) -> EmfReport {
+        report: &mut EmfReport,
+        emit: &mut impl FnMut(LogEventRef<'_>, usize),
+    ) -> usize {
         self.begin(now_ms);
         let Self { rules, state, templates, frames, text, escaped } = self;
         let batches = frames.take_batches(parts.len());
         frames.choose(parts, &batches, form, (rules, state));
         let mut pass = Pass::new(rules, state, now_ms);
         frames.arrive(parts, &batches, &mut pass);
-        let Pass { groups, mut metrics, mut report, state, .. } = pass;
+        let Pass { groups, mut metrics, report: arrival, state, .. } = pass;
+        report.add(&arrival);
         metrics.sort();
         let grouped = (&groups, &metrics, &state.complex);
         let mut writer = DocumentWriter::new(rules, &state.names, &state.selections, grouped, text);
@@ -234,15 +273,16 @@ impl EmfEncoder {
             Advice::Forget => templates.forget(),
         }
         let names = (&*state, &rules.options.default_log_stream);
+        let written = if frames.are_all_spliced() { parts.len().min(1) } else { parts.len() };
         let mut from = 0;
-        for (at, part) in parts.iter().enumerate() {
+        for (at, part) in parts.iter().enumerate().take(written) {
             match (frames.run(at), part) {
                 (run @ Run::Spliced { .. }, Metrics::Frame(frame)) => {
-                    frames.write((frame, run), names, &mut report, &mut emit);
+                    frames.write((frame, run), names, report, emit);
                 }
                 (Run::Reference { groups_end }, _) => {
                     for group in &groups.groups[from..groups_end] {
-                        writer.write_group(group, &mut report, &mut |Written { event, .. }| {
+                        writer.write_group(group, report, &mut |Written { event, .. }| {
                             let message_bytes = event.message.len();
                             if form == Form::Plain {
                                 return emit(event, message_bytes);
@@ -258,7 +298,22 @@ impl EmfEncoder {
             }
         }
         frames.give_back(batches);
-        report
+        written
+    }
+
+    /// Writes a part whose turn it is.
+    fn encode_known(
+        &mut self,
+        part: &Metrics,
+        at: usize,
+        report: &mut EmfReport,
+        emit: &mut impl FnMut(LogEventRef<'_>, usize),
+    ) {
+        let Self { rules, state, frames, .. } = self;
+        if let Metrics::Frame(frame) = part {
+            let names = (&*state, &rules.options.default_log_stream);
+            frames.write((frame, frames.run(at)), names, report, emit);
+        }
     }
 
     /// How the parts of all calls of [`encode_frames`](Self::encode_frames) were written, and
@@ -274,5 +329,44 @@ impl EmfEncoder {
         }
         self.frames.trim(now_ms);
         self.templates.trim(&mut self.state.metric_ids, now_ms);
+    }
+}
+
+/// Documents on their way out, see [`EmfEncoder::write_escaped`].
+#[derive(Debug)]
+pub struct Writing<'e> {
+    encoder: &'e mut EmfEncoder,
+    parts: &'e [Metrics],
+    now_ms: i64,
+    /// The part to be written next; `None` before anything was decided.
+    next: Option<usize>,
+    report: EmfReport,
+}
+
+impl Writing<'_> {
+    /// Hands over the documents of one part, or of all where they cannot be told apart.
+    /// False when none is left.
+    pub fn go_on(&mut self, mut emit: impl FnMut(EscapedEventRef<'_>)) -> bool {
+        let Self { encoder, parts, now_ms, next, report } = self;
+        let emit = &mut |event: LogEventRef<'_>, message_bytes| {
+            let LogEventRef { group, stream, timestamp_ms, message } = event;
+            emit(EscapedEventRef { group, stream, timestamp_ms, escaped: message, message_bytes });
+        };
+        let written = match *next {
+            None => encoder.encode_parts(parts, *now_ms, Form::Escaped, report, emit),
+            Some(at) => {
+                if let Some(part) = parts.get(at) {
+                    encoder.encode_known(part, at, report, emit);
+                }
+                at + 1
+            }
+        };
+        *next = Some(written);
+        written < parts.len()
+    }
+
+    /// What became of the points; complete when nothing is left.
+    pub fn report(&self) -> &EmfReport {
+        &self.report
     }
 }

@@ -441,6 +441,40 @@ fn text_is_freed_with_its_shape() {
     assert_eq!(both.frames.frame_counts().kept_bytes, 0);
 }
 
+#[test]
+fn documents_of_known_shapes_come_part_by_part() {
+    let lists = label_lists();
+    let targets = [0, 1, 2].map(|resource| Target { resource, ..gauge(3) });
+    let shapes = targets.each_ref().map(|target| Arc::new(Shape::of(&batch(target, &lists, 0, 0))));
+    let (mut encoder, _) = EmfEncoder::compile(&EmfConfig::default(), EmfOptions::default()).unwrap();
+    let now_ms = i64::try_from(BASE_MS).unwrap();
+    // Documents of each step.
+    let mut steps = |round: u32, known: usize| -> Vec<usize> {
+        // Of different times, so that no document has values of two.
+        let part = |(at_ms, (target, shape)): (u64, (&Target, &Arc<Shape>))| {
+            let (_, columns) = Frame::of(batch(target, &lists, round, at_ms)).into_parts();
+            Metrics::Frame(Frame::new(Arc::clone(shape), columns))
+        };
+        let parts: Vec<Metrics> = (0..).zip(targets.iter().zip(&shapes)).take(known).map(part).collect();
+        let mut writing = encoder.write_escaped(&parts, now_ms);
+        let mut counts = Vec::new();
+        loop {
+            let mut documents = 0;
+            let is_more = writing.go_on(|_| documents += 1);
+            counts.push(documents);
+            if !is_more {
+                assert_eq!(counts.iter().sum::<usize>() as u64, writing.report().documents);
+                return counts;
+            }
+        }
+    };
+    assert_eq!(steps(0, 2), [6], "shapes that are new are written together");
+    assert_eq!(steps(1, 2), [3, 3]);
+    assert_eq!(steps(2, 3), [9], "and so is what comes with one");
+    assert_eq!(steps(3, 3), [3, 3, 3]);
+    assert_eq!(steps(4, 0), [0]);
+}
+
 /// How many documents are remembered one by one after each round, in which `rounds` says
 /// of each target whether its shape is a new one.
 fn remembered(rounds: &[[bool; 3]]) -> Vec<usize> {

@@ -331,6 +331,11 @@ impl Frames {
         self.strain.advice(self.known.len())
     }
 
+    /// Whether nothing is left to the reference path.
+    pub(crate) fn are_all_spliced(&self) -> bool {
+        self.runs.iter().all(|run| run.is_spliced())
+    }
+
     /// How a part is written.
     pub(crate) fn run(&self, part: usize) -> Run {
         self.runs[part]

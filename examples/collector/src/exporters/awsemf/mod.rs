@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use otelpipe_core::frame::Metrics;
 use otelpipe_core::time::{TimeNs, ms_from_ns};
 use otelpipe_emf::encoder::EmfEncoder;
-use otelpipe_emf::log_batch::{LogBatch, LogBatcher, LogLimits};
+use otelpipe_emf::log_batch::{LogBatcher, LogLimits};
 use otelpipe_emf::options::EmfOptions;
 use otelpipe_emf::report::EmfReport;
 use otelpipe_emf::rules::OutputDestination;
@@ -52,6 +52,9 @@ pub fn build(
     let exporter = AwsEmfExporter::read(id, node, cx, problems)?;
     Some(Box::new(exporter))
 }
+
+/// Bytes of events that are worth being sent before the rest of a batch is encoded.
+const SENT_AT_ONCE: usize = 1 << 20;
 
 /// The exporter. Connects when it is started; [`render`](Exporter::render) works without.
 #[derive(Debug)]
@@ -165,12 +168,15 @@ impl AwsEmfExporter {
         Arc::clone(&self.ledger.counters)
     }
 
-    /// The events of a batch in log batches; what cannot be sent is counted.
-    fn encode(&mut self, metrics: &Metrics, now_ms: i64) -> (Vec<LogBatch>, Tally) {
-        let Self { encoder, batcher, ledger, .. } = self;
-        let (mut batches, mut tally) = (Vec::new(), Tally::default());
-        let report = encoder.encode_frames_escaped(metrics.parts(), now_ms, |event| {
-            match batcher.push_escaped(event, now_ms) {
+    /// Sends the events of a batch, as they are encoded; what cannot be sent is counted.
+    async fn send(&mut self, metrics: Metrics, now_ms: i64) -> Result<Tally, ComponentError> {
+        let Self { encoder, batcher, ledger, sender, .. } = self;
+        let mut tally = Tally::default();
+        let mut writing = encoder.write_escaped(metrics.parts(), now_ms);
+        let mut is_more = true;
+        while is_more {
+            let mut batches = Vec::new();
+            is_more = writing.go_on(|event| match batcher.push_escaped(event, now_ms) {
                 Ok(closed) => batches.extend(closed),
                 Err(refusal) => {
                     let text = format!(
@@ -181,14 +187,24 @@ impl AwsEmfExporter {
                     tally.lost += 1;
                     tally.failure.get_or_insert(text);
                 }
+            });
+            // A stream that several parts write to is to have few requests.
+            if !is_more || batcher.size_bytes() >= SENT_AT_ONCE {
+                batches.extend(batcher.flush());
             }
-        });
-        batches.extend(batcher.flush());
-        ledger.counters.add_documents(report.documents);
+            if !batches.is_empty() {
+                let Some(sender) = sender else {
+                    return Err(ComponentError("the exporter has not been started".into()));
+                };
+                tally.add(sender.send(batches).await);
+            }
+        }
+        let report = writing.report().clone();
         let kept = encoder.frame_counts();
+        ledger.counters.add_documents(report.documents);
         ledger.metrics.exporter_plans(&ledger.id, kept.kept_shapes, kept.kept_bytes);
         self.count_drops(&report);
-        (batches, tally)
+        Ok(tally)
     }
 
     /// Values that are in no document, which upstream leaves out, too.
@@ -241,18 +257,7 @@ impl Exporter for AwsEmfExporter {
             }
             OutputDestination::CloudWatch => {}
         }
-        let (batches, mut tally) = self.encode(&metrics, now_ms);
-        drop(metrics);
-        if !batches.is_empty() {
-            let Some(sender) = &self.sender else {
-                return Err(ComponentError("the exporter has not been started".into()));
-            };
-            let sent = sender.send(batches).await;
-            tally.delivered += sent.delivered;
-            tally.waiting += sent.waiting;
-            tally.lost += sent.lost;
-            tally.failure = tally.failure.or(sent.failure);
-        }
+        let tally = self.send(metrics, now_ms).await?;
         if tally.lost == 0 {
             return Ok(());
         }

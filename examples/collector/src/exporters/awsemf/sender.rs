@@ -76,6 +76,16 @@ pub(super) struct Tally {
     pub(super) failure: Option<String>,
 }
 
+impl Tally {
+    /// Adds what came of more batches.
+    pub(super) fn add(&mut self, other: Self) {
+        self.delivered += other.delivered;
+        self.waiting += other.waiting;
+        self.lost += other.lost;
+        self.failure = self.failure.take().or(other.failure);
+    }
+}
+
 /// The handle of the sending task.
 #[derive(Debug)]
 pub(super) struct Sender {
