@@ -179,6 +179,10 @@ impl NumberStates {
                 at
             }
             None => {
+                // There are many, for a long time: the room behind them grows slowly.
+                if self.states.len() == self.states.capacity() {
+                    self.states.reserve_exact(self.states.len() / 8 + 8);
+                }
                 self.states.push(state);
                 u32::try_from(self.states.len() - 1).expect("so many states do not fit into memory")
             }

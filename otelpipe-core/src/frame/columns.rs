@@ -136,6 +136,18 @@ impl Columns {
         gather_slots(&mut self.exemplars, &from.exemplars, sources);
     }
 
+    /// Appends copies of the numbers at these slots.
+    pub(crate) fn repeat(&mut self, slots: impl Iterator<Item = u32>) {
+        for slot in slots {
+            let exemplars = self.exemplars_of(slot);
+            if !exemplars.is_empty() {
+                let exemplars = exemplars.to_vec();
+                self.exemplars.push((self.next_slot(), exemplars));
+            }
+            self.numbers.push(self.numbers[slot as usize]);
+        }
+    }
+
     fn push_number(&mut self, point: NumberPoint) {
         self.numbers.push(Number::of(&point));
         if !point.exemplars.is_empty() {

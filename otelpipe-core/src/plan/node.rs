@@ -138,8 +138,9 @@ pub(super) enum Operand {
 #[derive(Debug)]
 struct Generated {
     outcome: StageOutcome,
-    /// For each point the slot it comes from, or that of its first operand.
-    sources: Box<[u32]>,
+    /// For each point the slot it comes from, or that of its first operand; `None` where the
+    /// points stay as they are, and the results come behind them.
+    sources: Option<Box<[u32]>>,
     /// Where the results go: the slot, and the position of the call.
     results: Box<[(u32, u32)]>,
     next: Node,
@@ -508,6 +509,10 @@ impl Generate {
             let (batch, _, report) = generated(shape, rules, &lost);
             let (next, mut sources) = Shape::of_skeleton(&batch);
             let results = untangle(&mut sources, *incoming, calls);
+            let stays = sources.iter().take(*incoming).zip(0..).all(|(source, slot)| *source == slot);
+            let are_last = sources.len() == *incoming + results.len()
+                && results.first().is_none_or(|(slot, _)| *slot as usize == *incoming);
+            let sources = (!stays || !are_last).then(|| sources.into());
             let outcome = StageOutcome {
                 stage: *stage,
                 incoming: *incoming,
@@ -515,12 +520,17 @@ impl Generate {
                 report: StageReport::Generate(report),
             };
             let next = Node::compile(next, *stage + 1, run);
-            Generated { outcome, sources: sources.into(), results, next }
+            Generated { outcome, sources, results, next }
         });
         let branch = taken.branch();
         let Generated { outcome, sources, results, next } = &mut branch.next;
-        run.scratch.columns.gather(columns, sources);
-        core::mem::swap(columns, &mut run.scratch.columns);
+        match sources {
+            Some(sources) => {
+                run.scratch.columns.gather(columns, sources);
+                core::mem::swap(columns, &mut run.scratch.columns);
+            }
+            None => columns.repeat(results.iter().map(|(_, call)| calls[*call as usize].first)),
+        }
         for (slot, call) in results.iter() {
             if let Some(result) = made[*call as usize] {
                 columns.numbers[*slot as usize].value = result.into();
