@@ -100,6 +100,13 @@ impl Attributes {
         Some(Arc::as_ptr(list).addr())
     }
 
+    /// Memory that the list takes without what other lists may have, too.
+    pub(crate) fn bytes(&self) -> usize {
+        let Some(list) = &self.0 else { return 0 };
+        // Two counts, and the list.
+        2 * size_of::<usize>() + size_of::<Vec<Arc<Attribute>>>() + list.capacity() * size_of::<usize>()
+    }
+
     /// The value of `key`.
     pub fn get(&self, key: &str) -> Option<&AttributeValue> {
         self.iter().find(|(name, _)| name == key).map(|(_, value)| value)

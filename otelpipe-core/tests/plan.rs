@@ -114,6 +114,30 @@ fn a_reset_of_one_series_makes_one_branch_that_is_known_the_next_time() {
 }
 
 #[test]
+fn the_memory_of_plans_is_told_and_goes_with_their_shapes() {
+    let plan_bytes = |pods: usize| {
+        let (mut pipeline, mut pods) = (Pipeline::new(stages()), Pods::new("a", pods));
+        let mut shape = None;
+        let mut sizes = Vec::new();
+        for value in 1..8 {
+            let (own, columns) = Frame::of(pods.scrape(f64::from(value))).into_parts();
+            let frame = Frame::new(Arc::clone(shape.get_or_insert(own)), columns);
+            pipeline.consume_frame(frame, pods.at_ns, &mut |_| {}).unwrap();
+            sizes.push(pipeline.plan_bytes());
+        }
+        assert!(sizes[2] > sizes[6], "shapes for branches are forgotten: {sizes:?}");
+        drop(shape);
+        pipeline.sweep(0);
+        assert_eq!(pipeline.plan_bytes(), 0);
+        sizes[6]
+    };
+    let (few, many) = (plan_bytes(1_000), plan_bytes(11_000));
+    let each = (many - few) / 10_000;
+    // Two labels in a list of their own, which this pod shares with no other.
+    assert!((100..256).contains(&each), "{each}");
+}
+
+#[test]
 fn a_loss_after_a_long_calm_gives_what_the_reference_engine_gives() {
     let engines = [Engine::Plan, Engine::Reference];
     let [(planned, known, counts), (reference, ..)] = engines.map(|engine| {

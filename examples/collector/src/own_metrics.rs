@@ -161,6 +161,7 @@ pub struct OwnMetrics {
     plans_made: Family<PipelineLabel, Counter>,
     rule_evaluations: Family<PipelineLabel, Counter>,
     batches_without_plan: Family<PipelineLabel, Counter>,
+    pipeline_plan_bytes: Family<PipelineLabel, Gauge>,
     exporter_plans: Family<ExporterLabel, Gauge>,
     exporter_plan_bytes: Family<ExporterLabel, Gauge>,
     remote_write: RemoteWriteMetrics,
@@ -218,6 +219,8 @@ impl Default for OwnMetrics {
             "pipeline_batches_without_plan",
             "Batches run without a plan, if only in the last stages"
         );
+        let pipeline_plan_bytes =
+            family!("pipeline_plan_bytes", "Memory that the plans of a pipeline take, in bytes");
         let exporter_plans =
             family!("exporter_plans", "Shapes of batches that an exporter has texts or requests ready for");
         let exporter_plan_bytes = family!("exporter_plan_bytes", "Memory that these take, in bytes");
@@ -246,6 +249,7 @@ impl Default for OwnMetrics {
             plans_made,
             rule_evaluations,
             batches_without_plan,
+            pipeline_plan_bytes,
             exporter_plans,
             exporter_plan_bytes,
             remote_write,
@@ -326,12 +330,13 @@ impl OwnMetrics {
         }
     }
 
-    /// What a pipeline's plans did since it was told before.
-    pub fn pipeline_plans(&self, id: &str, since: PlanCounts) {
+    /// What a pipeline's plans did since it was told before, and the bytes they take now.
+    pub fn pipeline_plans(&self, id: &str, since: PlanCounts, bytes: usize) {
         let label = PipelineLabel { pipeline: id.to_owned() };
         self.plans_made.get_or_create(&label).inc_by(since.compiled);
         self.rule_evaluations.get_or_create(&label).inc_by(since.rule_evaluations);
         self.batches_without_plan.get_or_create(&label).inc_by(since.reference);
+        self.pipeline_plan_bytes.get_or_create(&label).set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     /// What an exporter has ready for shapes that it knows, and the bytes it takes.
@@ -471,7 +476,7 @@ mod tests {
         metrics.receiver_cached_series("prometheus/a", -30);
         for _ in 0..2 {
             let since = PlanCounts { planned: 9, compiled: 2, reference: 1, rule_evaluations: 300 };
-            metrics.pipeline_plans("metrics/eks", since);
+            metrics.pipeline_plans("metrics/eks", since, 5_000);
         }
         metrics.exporter_plans("awsemf", 10, 70_000);
         let page = metrics.page(Naming::default());
@@ -487,6 +492,7 @@ mod tests {
             "otelcol_pipeline_plans_made{pipeline=\"metrics/eks\",otel_signal=\"metrics\"} 4",
             "otelcol_pipeline_rule_evaluations{pipeline=\"metrics/eks\",otel_signal=\"metrics\"} 600",
             "otelcol_pipeline_batches_without_plan{pipeline=\"metrics/eks\",otel_signal=\"metrics\"} 2",
+            "otelcol_pipeline_plan_bytes{pipeline=\"metrics/eks\",otel_signal=\"metrics\"} 5000",
             "otelcol_exporter_plans{exporter=\"awsemf\"} 10",
             "# TYPE otelcol_exporter_plan_bytes gauge",
             "otelcol_exporter_plan_bytes{exporter=\"awsemf\"} 70000",

@@ -116,7 +116,8 @@ impl Chain {
                 reference: now.reference - before.reference,
                 rule_evaluations: now.rule_evaluations - before.rule_evaluations,
             };
-            self.metrics.pipeline_plans(pipeline, since);
+            let bytes = self.plans.iter().map(|planned| planned.pipeline.plan_bytes()).sum();
+            self.metrics.pipeline_plans(pipeline, since, bytes);
             self.told = now;
         }
     }

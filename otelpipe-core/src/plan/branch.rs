@@ -9,6 +9,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::node::{Run, converted, generated};
+use super::size::Size;
 use super::stage::Stage;
 use crate::frame::Shape;
 
@@ -59,12 +60,12 @@ impl<N> Branches<N> {
         if let Some(at) = self.known.iter().position(|branch| *branch.lost == *lost) {
             self.calm = self.calm.saturating_add(1);
             if self.calm >= Self::CALM {
-                self.shape = None;
+                run.resized |= self.shape.take().is_some();
             }
             self.known[..=at].rotate_right(1);
             return Taken::Known(&mut self.known[0]);
         }
-        self.calm = 0;
+        (self.calm, run.resized) = (0, true);
         let shape = self.shape.get_or_insert_with(|| path.shape(stage, run));
         let branch = Branch { lost: lost.into(), next: make(shape, run) };
         if passes {
@@ -73,6 +74,17 @@ impl<N> Branches<N> {
         self.known.truncate(Self::MOST - 1);
         self.known.insert(0, branch);
         Taken::Known(&mut self.known[0])
+    }
+}
+
+impl<N> Branches<N> {
+    /// What its parts take, `of` saying it of what is behind a branch.
+    pub(super) fn add_to(&self, size: &mut Size, of: impl Fn(&N, &mut Size)) {
+        self.shape.iter().for_each(|shape| size.add_shape(shape));
+        for Branch { lost, next } in &self.known {
+            size.add::<u32>(lost.len());
+            of(next, size);
+        }
     }
 }
 

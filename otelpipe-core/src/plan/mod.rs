@@ -54,6 +54,7 @@
 
 mod branch;
 mod node;
+mod size;
 mod stage;
 
 use alloc::sync::{Arc, Weak};
@@ -68,6 +69,7 @@ use crate::series::{SeriesHasher, SeriesId};
 use crate::time::{NS_PER_S, TimeNs};
 use branch::Path;
 use node::{Left, Node, Run, Scratch};
+use size::Size;
 pub use stage::{Obstacle, PipelineError, SeriesStage, Stage, StageError, StageOutcome, StageReport};
 
 /// Which engine runs the batches.
@@ -104,13 +106,22 @@ pub struct Pipeline {
     stages: Vec<Stage>,
     engine: Engine,
     obstacle: Option<(usize, Obstacle)>,
-    frames: HashMap<usize, (Weak<Shape>, Node)>,
+    frames: HashMap<usize, Known>,
     sources: HashMap<SeriesId, Source>,
     versions: u64,
     swept_at_ns: TimeNs,
     counts: PlanCounts,
     columns: Columns,
     scratch: Scratch,
+}
+
+/// The plan of the frames of a shape.
+#[derive(Debug)]
+struct Known {
+    shape: Weak<Shape>,
+    node: Node,
+    /// Memory that it takes.
+    bytes: usize,
 }
 
 /// Plans of one source, the last used first.
@@ -184,6 +195,13 @@ impl Pipeline {
         self.counts
     }
 
+    /// Memory that the plans of frames take, in bytes: shapes behind the stages with their
+    /// label lists, and the steps from one to the next. Texts are shared with the frames, and
+    /// not counted.
+    pub fn plan_bytes(&self) -> usize {
+        self.frames.values().map(|known| known.bytes).sum()
+    }
+
     /// Runs a batch through the stages. `now_ns` is the time of the call; `observe` hears
     /// of every stage that the batch went through, in order.
     ///
@@ -230,7 +248,8 @@ impl Pipeline {
         }
         let (shape, mut columns) = frame.into_parts();
         let Self { stages, frames, sources, counts, scratch, .. } = self;
-        let mut run = Run { stages, now_ns, observe, rule_evaluations: 0, leaves_rest: false, scratch };
+        let mut run =
+            Run { stages, now_ns, observe, rule_evaluations: 0, leaves_rest: false, resized: false, scratch };
         let address = Arc::as_ptr(&shape).addr();
         if !frames.contains_key(&address) {
             counts.compiled += 1;
@@ -240,11 +259,15 @@ impl Pipeline {
                 sources.insert(key(&first.resource), source);
             }
             let node = Node::compile(Shape::clone(&shape), 0, &mut run);
-            frames.insert(address, (Arc::downgrade(&shape), node));
+            run.resized = true;
+            frames.insert(address, Known { shape: Arc::downgrade(&shape), node, bytes: 0 });
         }
-        let (_, node) = frames.get_mut(&address).expect("it was made if there was none");
+        let Known { node, bytes, .. } = frames.get_mut(&address).expect("it was made if there was none");
         let left = node.eval(&mut columns, &Path::start(&shape), &mut run);
         counts.add(&run);
+        if run.resized {
+            *bytes = Size::of(node);
+        }
         Ok(match left? {
             Left::Columns(shape) => Metrics::Frame(Frame::new(shape, columns)),
             Left::Batch(batch) => Metrics::Batch(batch),
@@ -306,7 +329,8 @@ impl Pipeline {
         };
         source.plans[..=at].rotate_right(1);
         let Plan { shape, node } = &mut source.plans[0];
-        let mut run = Run { stages, now_ns, observe, rule_evaluations: 0, leaves_rest: false, scratch };
+        let mut run =
+            Run { stages, now_ns, observe, rule_evaluations: 0, leaves_rest: false, resized: false, scratch };
         let node = node.get_or_insert_with(|| {
             counts.compiled += 1;
             Node::compile(shape.clone(), 0, &mut run)
@@ -367,8 +391,8 @@ impl PlanCounts {
 
 /// Frees the plans of shapes that nobody holds. Plans do not: their address stays its own, and
 /// pipelines that get the same frames do not keep each other's plans.
-fn free_unused(frames: &mut HashMap<usize, (Weak<Shape>, Node)>) {
-    frames.retain(|_, (shape, _)| shape.strong_count() > 0);
+fn free_unused(frames: &mut HashMap<usize, Known>) {
+    frames.retain(|_, known| known.shape.strong_count() > 0);
 }
 
 /// One stage after the other, as long as something is left.

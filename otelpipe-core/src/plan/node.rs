@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 
 use super::branch::{Branches, Path};
 use super::run_reference;
+use super::size::Size;
 use super::stage::{PipelineError, Stage, StageError, StageOutcome, StageReport};
 use crate::attributes::Sharing;
 use crate::batch::MetricBatch;
@@ -48,6 +49,8 @@ pub(super) struct Run<'r> {
     pub(super) rule_evaluations: u64,
     /// Whether stages were left to the reference engine.
     pub(super) leaves_rest: bool,
+    /// Whether something was made or forgotten, so that plans take more room or less.
+    pub(super) resized: bool,
     pub(super) scratch: &'r mut Scratch,
 }
 
@@ -182,6 +185,40 @@ impl Node {
             Self::Delta(delta) => delta.eval(columns, path, run),
             Self::Rate(rate) => rate.eval(columns, path, run),
             Self::Generate(generate) => generate.eval(columns, path, run),
+        }
+    }
+}
+
+impl Node {
+    /// What this node takes, and those behind it.
+    pub(super) fn add_to(&self, size: &mut Size) {
+        match self {
+            Self::End(shape) | Self::Rest(shape, _) => size.add_shape(shape),
+            Self::Map(Map { outcomes, sources, changes, next, .. }) => {
+                size.add::<StageOutcome>(outcomes.len());
+                size.add::<u32>(sources.len());
+                size.add::<(u32, ValueChange)>(changes.len());
+                size.add::<Self>(1);
+                next.add_to(size);
+            }
+            Self::Delta(Delta { series, others, branches, .. }) => {
+                size.add::<Series>(series.len());
+                size.add::<(u32, SeriesHasher)>(others.len());
+                branches.add_to(size, Self::add_to);
+            }
+            Self::Rate(Rate { metrics, next, .. }) => {
+                size.add::<(u32, u32, SharedStr)>(metrics.len());
+                size.add::<Self>(1);
+                next.add_to(size);
+            }
+            Self::Generate(Generate { calls, branches, .. }) => {
+                size.add::<Call>(calls.len());
+                branches.add_to(size, |Generated { sources, results, next, .. }, size| {
+                    size.add::<u32>(sources.as_ref().map_or(0, |sources| sources.len()));
+                    size.add::<(u32, u32)>(results.len());
+                    next.add_to(size);
+                });
+            }
         }
     }
 }
