@@ -70,6 +70,9 @@ pub(super) enum Left {
     Batch(MetricBatch),
 }
 
+/// The error is that of the stage that refused the points.
+pub(super) type Evaluated = Result<Left, PipelineError>;
+
 /// Stages without arithmetic, in a row.
 #[derive(Debug)]
 pub(super) struct Map {
@@ -168,12 +171,7 @@ impl Node {
     }
 
     /// Runs the plan over the points of a frame.
-    pub(super) fn eval(
-        &mut self,
-        columns: &mut Columns,
-        path: &Path<'_>,
-        run: &mut Run<'_>,
-    ) -> Result<Left, PipelineError> {
+    pub(super) fn eval(&mut self, columns: &mut Columns, path: &Path<'_>, run: &mut Run<'_>) -> Evaluated {
         match self {
             Self::End(shape) => Ok(Left::Columns(Arc::clone(shape))),
             Self::Rest(shape, at) => {
@@ -286,12 +284,7 @@ impl Map {
         })
     }
 
-    fn eval(
-        &mut self,
-        columns: &mut Columns,
-        path: &Path<'_>,
-        run: &mut Run<'_>,
-    ) -> Result<Left, PipelineError> {
+    fn eval(&mut self, columns: &mut Columns, path: &Path<'_>, run: &mut Run<'_>) -> Evaluated {
         for outcome in &self.outcomes {
             (run.observe)(outcome);
         }
@@ -372,12 +365,7 @@ impl Delta {
         Self { stage, incoming, series: series.into(), others: others.into(), branches }
     }
 
-    fn eval(
-        &mut self,
-        columns: &mut Columns,
-        path: &Path<'_>,
-        run: &mut Run<'_>,
-    ) -> Result<Left, PipelineError> {
+    fn eval(&mut self, columns: &mut Columns, path: &Path<'_>, run: &mut Run<'_>) -> Evaluated {
         let Self { stage, incoming, series, others, branches } = self;
         let Some(Stage::Delta(rule)) = run.stages.get_mut(*stage) else {
             unreachable!("the stages of a pipeline do not change")
@@ -482,12 +470,7 @@ impl Rate {
         Self { stage, outcome, metrics: metrics.into(), next: Box::new(next) }
     }
 
-    fn eval(
-        &mut self,
-        columns: &mut Columns,
-        path: &Path<'_>,
-        run: &mut Run<'_>,
-    ) -> Result<Left, PipelineError> {
+    fn eval(&mut self, columns: &mut Columns, path: &Path<'_>, run: &mut Run<'_>) -> Evaluated {
         for (first, end, name) in &self.metrics {
             for point in &mut columns.numbers[*first as usize..*end as usize] {
                 if point.value == NumberValue::Empty {
@@ -516,12 +499,7 @@ impl Generate {
         Self { stage, incoming, calls: calls.into(), branches }
     }
 
-    fn eval(
-        &mut self,
-        columns: &mut Columns,
-        path: &Path<'_>,
-        run: &mut Run<'_>,
-    ) -> Result<Left, PipelineError> {
+    fn eval(&mut self, columns: &mut Columns, path: &Path<'_>, run: &mut Run<'_>) -> Evaluated {
         let Self { stage, incoming, calls, branches } = self;
         let value = |slot: u32| columns.numbers[slot as usize].value.as_f64(); // operands are numbers
         let (mut lost, mut made) =
