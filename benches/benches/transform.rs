@@ -115,7 +115,7 @@ fn unshared(batch: &MetricBatch) -> MetricBatch {
     let mut batch = batch.clone();
     for metric in batch.resources.iter_mut().flat_map(|r| &mut r.scopes).flat_map(|s| &mut s.metrics) {
         metric.each_point_mut(|point| {
-            let own = Attributes::from_shared(point.attributes().as_shared().to_vec());
+            let own: Attributes = point.attributes().iter().cloned().collect();
             *point.attributes_mut() = own;
         });
     }

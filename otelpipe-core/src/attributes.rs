@@ -2,13 +2,12 @@
 
 mod intern;
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::cmp::Ordering;
 use core::fmt;
 use core::slice;
 
 use hashbrown::HashMap;
+use triomphe::{Arc, ThinArc};
 
 use crate::shared_str::SharedStr;
 use crate::value::AttributeValue;
@@ -21,10 +20,11 @@ pub type Attribute = (SharedStr, AttributeValue);
 
 /// Attributes of a point, resource or scope, in insertion order, no key twice.
 ///
-/// A clone shares the list; the first change to a shared list copies it, and the
-/// attributes that stay are shared still: eight bytes each. So a point can be copied into
-/// another metric for the price of a pointer, and relabeling one of them leaves the other
-/// alone. An [`Interner`] finds equal lists and attributes that were made apart.
+/// A clone shares the list; a change makes another list, and the attributes that stay are
+/// shared still: eight bytes each. So a point can be copied into another metric for the
+/// price of a pointer, and relabeling one of them leaves the other alone. To build a list,
+/// collect it: every [`Attributes::insert`] copies what is there. An [`Interner`] finds equal
+/// lists and attributes that were made apart.
 ///
 /// Removing one key moves the last entry into the hole, removing by predicate keeps
 /// the order: that is what upstream's `pcommon.Map` does, and JSON output shows it.
@@ -39,7 +39,10 @@ pub type Attribute = (SharedStr, AttributeValue);
 /// assert_eq!(before.get_str("pod"), Some("web-1"));
 /// ```
 #[derive(Clone, Default)]
-pub struct Attributes(Option<Arc<Vec<Arc<Attribute>>>>);
+pub struct Attributes(Option<List>);
+
+/// Two words and a pointer for each attribute: there is one for every label set.
+type List = ThinArc<(), Arc<Attribute>>;
 
 impl Attributes {
     /// No attributes. Does not allocate.
@@ -49,22 +52,22 @@ impl Attributes {
 
     /// A list whose keys the caller knows to be unique. Allocates for each of them.
     pub fn from_unique(list: Vec<Attribute>) -> Self {
+        debug_assert!(
+            list.iter().enumerate().all(|(at, one)| list[..at].iter().all(|other| other.0 != one.0)),
+            "keys are unique"
+        );
         Self::from_shared(list.into_iter().map(Arc::new).collect())
     }
 
     /// As [`Attributes::from_unique`], of attributes that other lists may have too.
     /// Allocates once.
-    pub fn from_shared(list: Vec<Arc<Attribute>>) -> Self {
-        debug_assert!(
-            list.iter().enumerate().all(|(at, one)| list[..at].iter().all(|other| other.0 != one.0)),
-            "keys are unique"
-        );
-        if list.is_empty() { Self(None) } else { Self(Some(Arc::new(list))) }
+    pub(crate) fn from_shared(list: Vec<Arc<Attribute>>) -> Self {
+        Self((!list.is_empty()).then(|| List::from_header_and_iter((), list.into_iter())))
     }
 
     /// The attributes in order, as they are shared.
-    pub fn as_shared(&self) -> &[Arc<Attribute>] {
-        self.0.as_deref().map_or(&[], Vec::as_slice)
+    pub(crate) fn as_shared(&self) -> &[Arc<Attribute>] {
+        self.0.as_ref().map_or(&[], |list| &list.slice)
     }
 
     /// The attributes in order.
@@ -96,15 +99,15 @@ impl Attributes {
     /// Where the list lies, if others share it: as long as one of them does, no other
     /// list has this address, and this one does not change.
     pub(crate) fn shared_address(&self) -> Option<usize> {
-        let list = self.0.as_ref().filter(|list| Arc::strong_count(list) > 1)?;
-        Some(Arc::as_ptr(list).addr())
+        let list = self.0.as_ref().filter(|list| List::strong_count(list) > 1)?;
+        Some(list.as_ptr().addr())
     }
 
     /// Memory that the list takes without what other lists may have, too.
     pub(crate) fn bytes(&self) -> usize {
         let Some(list) = &self.0 else { return 0 };
-        // Two counts, and the list.
-        2 * size_of::<usize>() + size_of::<Vec<Arc<Attribute>>>() + list.capacity() * size_of::<usize>()
+        // A count and the length, and the list.
+        2 * size_of::<usize>() + size_of_val(&list.slice)
     }
 
     /// The value of `key`.
@@ -117,46 +120,42 @@ impl Attributes {
         self.get(key).and_then(AttributeValue::as_str)
     }
 
-    /// The value of `key`, to change it. Copies a shared list if the key exists.
-    pub fn get_mut(&mut self, key: &str) -> Option<&mut AttributeValue> {
-        let at = self.position(key)?;
-        Some(&mut Arc::make_mut(&mut self.list_mut()[at]).1)
+    /// Changes the value of `key`; returns whether it exists.
+    pub fn update(&mut self, key: &str, change: impl FnOnce(&mut AttributeValue)) -> bool {
+        let Some(at) = self.position(key) else { return false };
+        self.edit(|list| change(&mut Arc::make_mut(&mut list[at]).1));
+        true
     }
 
     /// Sets `key`, at its place if it exists, else at the end.
     pub fn insert(&mut self, key: impl Into<SharedStr> + AsRef<str>, value: impl Into<AttributeValue>) {
-        let value = value.into();
-        match self.position(key.as_ref()) {
-            Some(at) => {
-                let place = &mut self.list_mut()[at];
-                *place = Arc::new((place.0.clone(), value));
-            }
-            None => self.list_mut().push(Arc::new((key.into(), value))),
-        }
+        let (at, value) = (self.position(key.as_ref()), value.into());
+        self.edit(|list| match at.map(|at| &mut list[at]) {
+            Some(place) => *place = Arc::new((place.0.clone(), value)),
+            None => list.push(Arc::new((key.into(), value))),
+        });
     }
 
     /// Removes `key`; the last attribute takes its place.
     pub fn remove(&mut self, key: &str) -> Option<AttributeValue> {
         let at = self.position(key)?;
-        Some(Arc::unwrap_or_clone(self.list_mut().swap_remove(at)).1)
+        let removed = self.edit(|list| list.swap_remove(at));
+        Some(Arc::unwrap_or_clone(removed).1)
     }
 
     /// Gives the value of `from` to `to`, overwriting it, and removes `from`.
     /// Returns whether `from` existed. Equal names remove the attribute, as upstream.
     pub fn rename(&mut self, from: &str, to: impl Into<SharedStr> + AsRef<str>) -> bool {
         let Some(at) = self.position(from) else { return false };
-        match self.position(to.as_ref()) {
+        let other = self.position(to.as_ref());
+        self.edit(|list| match other {
             // Appending the new key and filling the hole with it: the same place.
-            None => {
-                let place = &mut self.list_mut()[at];
-                *place = Arc::new((to.into(), place.1.clone()));
-            }
+            None => list[at] = Arc::new((to.into(), list[at].1.clone())),
             Some(other) => {
-                let list = self.list_mut();
                 list[other] = Arc::new((list[other].0.clone(), list[at].1.clone()));
                 list.swap_remove(at);
             }
-        }
+        });
         true
     }
 
@@ -165,15 +164,9 @@ impl Attributes {
     pub fn retain(&mut self, mut keep: impl FnMut(&str, &AttributeValue) -> bool) {
         let goes = self.iter().position(|(key, value)| !keep(key, value));
         let Some(first) = goes else { return };
-        let mut at = 0;
-        self.list_mut().retain(|one| {
-            at += 1;
-            match (at - 1).cmp(&first) {
-                Ordering::Less => true,
-                Ordering::Equal => false,
-                Ordering::Greater => keep(&one.0, &one.1),
-            }
-        });
+        let (before, behind) = self.as_shared().split_at(first);
+        let behind = behind.iter().skip(1).filter(|one| keep(&one.0, &one.1));
+        *self = Self::from_shared(before.iter().chain(behind).cloned().collect());
     }
 
     /// Removes everything.
@@ -206,15 +199,13 @@ impl Attributes {
         self.iter().position(|(name, _)| name == key)
     }
 
-    /// Gives back room that the list does not need, unless others share it.
-    pub(crate) fn shrink_to_fit(&mut self) {
-        if let Some(list) = self.0.as_mut().and_then(Arc::get_mut) {
-            list.shrink_to_fit();
-        }
-    }
-
-    fn list_mut(&mut self) -> &mut Vec<Arc<Attribute>> {
-        Arc::make_mut(self.0.get_or_insert_default())
+    /// Makes another list of what is in this one.
+    fn edit<T>(&mut self, change: impl FnOnce(&mut Vec<Arc<Attribute>>) -> T) -> T {
+        let mut list = Vec::with_capacity(self.len() + 1);
+        list.extend_from_slice(self.as_shared());
+        let answer = change(&mut list);
+        *self = Self::from_shared(list);
+        answer
     }
 }
 
@@ -274,7 +265,7 @@ impl<K: Into<SharedStr> + AsRef<str>, V: Into<AttributeValue>> FromIterator<(K, 
                 places.insert(last.0.clone(), list.len() - 1);
             }
         }
-        if list.is_empty() { Self(None) } else { Self(Some(Arc::new(list))) }
+        Self::from_shared(list)
     }
 }
 

@@ -118,9 +118,7 @@ impl Source {
 }
 
 fn hash_value(attributes: &mut Attributes, key: &SharedStr) {
-    if let Some(value) = attributes.get_mut(key) {
-        *value = hash(value).into();
-    }
+    attributes.update(key, |value| *value = hash(value).into());
 }
 
 /// Puts the text of every named group; one that took no part puts `""`.

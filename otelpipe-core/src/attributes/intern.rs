@@ -1,10 +1,10 @@
 //! One copy of every text, attribute and list.
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::hash::{BuildHasher, Hash, Hasher};
 
 use hashbrown::{DefaultHashBuilder, HashMap, HashSet, HashTable};
+use triomphe::Arc;
 
 use super::{Attribute, Attributes};
 use crate::shared_str::SharedStr;

@@ -48,7 +48,6 @@ impl EditMemo {
         let edited = self.edited.entry((address, which)).or_insert_with(|| {
             let mut after = attributes.clone();
             edit(&mut after);
-            after.shrink_to_fit();
             Edited { before: attributes.clone(), after }
         });
         attributes.clone_from(&edited.after);
