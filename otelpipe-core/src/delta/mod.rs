@@ -22,7 +22,7 @@ use crate::time::TimeNs;
 pub use config::{CumulativeToDeltaConfig, DeltaMatchConfig};
 use exponential::ExponentialStates;
 use histogram::HistogramStates;
-pub(crate) use number::Known;
+pub(crate) use number::Tracked;
 pub use number::{NumberChange, NumberStates};
 use select::Selection;
 
@@ -237,19 +237,23 @@ impl CumulativeToDelta {
         SeriesHasher::new(self.seed)
     }
 
+    /// As [`NumberStates::generation`].
+    pub(crate) fn generation(&self) -> u32 {
+        self.numbers.generation()
+    }
+
     /// Converts one number; returns whether it stays. `series` has resource, scope, metric
     /// and attributes.
     pub(crate) fn convert_number(
         &mut self,
-        known: &mut Known,
-        series: SeriesHasher,
+        series: &mut Tracked,
         point: &mut Number,
         report: &mut DeltaReport,
     ) -> bool {
-        report.count(self.numbers.convert_known(known, series, point, self.rules))
+        report.count(self.numbers.convert_tracked(series, point, self.rules))
     }
 
-    /// As [`CumulativeToDelta::convert_number`], of a histogram.
+    /// As [`CumulativeToDelta::convert_number`], of a histogram; `series` has the same.
     pub(crate) fn convert_histogram(
         &mut self,
         series: SeriesHasher,

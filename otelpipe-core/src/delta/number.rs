@@ -20,7 +20,7 @@ pub struct NumberStates {
     index: HashTable<u32>,
     /// Places in `states` that nobody uses.
     free: Vec<u32>,
-    /// Grows whenever places were freed: then no known place is to be trusted.
+    /// As [`NumberStates::generation`].
     generation: u32,
 }
 
@@ -32,23 +32,45 @@ struct NumberState {
     time_ns: TimeNs,
 }
 
-/// Where a series was found the last time: a place, and the start time and type of value
-/// that, with the rest of the series, made its id.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Known {
+/// A series that its owner meets again and again, and where its state was found the last
+/// time. There are many, so that each byte counts.
+#[derive(Debug)]
+pub(crate) struct Tracked {
+    /// Has seen everything of the id that is no value and no time.
+    hasher: SeriesHasher,
+    /// Start time and type of value that, with the rest, made the id of the state.
     start_time_ns: TimeNs,
-    at: u32,
-    generation: u32,
-    value_type: u8,
+    /// The place of the state and, in the lowest two bits, the type of value.
+    place: u32,
+    /// Where the owner has the series' point.
+    pub(crate) slot: u32,
 }
 
-impl Known {
-    /// A series that was not looked up yet.
-    pub(crate) const NOT_YET: Self = Self { start_time_ns: 0, at: 0, generation: 0, value_type: u8::MAX };
+impl Tracked {
+    /// No place has this type of value.
+    const NOWHERE: u32 = u32::MAX;
 
-    /// Whether it was not looked up yet.
+    /// A series that was not looked up yet.
+    pub(crate) fn new(hasher: SeriesHasher, slot: u32) -> Self {
+        Self { hasher, start_time_ns: 0, place: Self::NOWHERE, slot }
+    }
+
+    /// Whether it is to be looked up.
     pub(crate) fn is_unknown(&self) -> bool {
-        self.value_type == u8::MAX
+        self.place == Self::NOWHERE
+    }
+
+    /// To be called when places mean nothing any more.
+    pub(crate) fn lose(&mut self) {
+        self.place = Self::NOWHERE;
+    }
+
+    /// The place of the state, if it is still that of this point.
+    #[inline]
+    fn find(&self, point: &Number) -> Option<u32> {
+        let is_known =
+            self.place & 3 == value_type(point.value) && self.start_time_ns == point.start_time_ns;
+        is_known.then_some(self.place >> 2)
     }
 }
 
@@ -89,30 +111,26 @@ impl NumberStates {
         }
     }
 
-    /// As [`NumberStates::observe`]; `known` remembers where the series is. `id` is asked
-    /// for a series that is not known, or not as it is now.
-    fn observe_known(
-        &mut self,
-        known: &mut Known,
-        id: impl FnOnce() -> SeriesId,
-        point: &Number,
-    ) -> NumberChange {
+    /// As [`NumberStates::observe`]; `series` remembers where the state is.
+    fn observe_tracked(&mut self, series: &mut Tracked, point: &Number) -> NumberChange {
         let Some(bits) = bits_of(point.value) else { return NumberChange::NotANumber };
-        let value_type = value_type(point.value);
-        let is_known = known.generation == self.generation
-            && known.value_type == value_type
-            && known.start_time_ns == point.start_time_ns;
-        if is_known {
-            return self.replace(known.at, bits, point.value, point.time_ns);
+        if let Some(at) = series.find(point) {
+            return self.replace(at, bits, point.value, point.time_ns);
         }
-        let id = id();
+        let id = series_id(series.hasher, point);
         let (at, change) = match self.find(id) {
             Some(at) => (at, self.replace(at, bits, point.value, point.time_ns)),
             None => (self.insert(NumberState { id, bits, time_ns: point.time_ns }), NumberChange::First),
         };
-        let generation = self.generation;
-        *known = Known { start_time_ns: point.start_time_ns, at, generation, value_type };
+        series.start_time_ns = point.start_time_ns;
+        // Without room for the type a series is looked up each time.
+        series.place = if at >> 30 == 0 { at << 2 | value_type(point.value) } else { Tracked::NOWHERE };
         change
+    }
+
+    /// Changes when places were freed: all that is known of places is void then.
+    pub(crate) fn generation(&self) -> u32 {
+        self.generation
     }
 
     /// Number of series remembered.
@@ -153,18 +171,16 @@ impl NumberStates {
     }
 
     /// As [`NumberStates::convert`], of a series that its owner may have met before.
-    /// `series` has everything that makes the id but value type and start time.
-    pub(super) fn convert_known(
+    pub(super) fn convert_tracked(
         &mut self,
-        known: &mut Known,
-        series: SeriesHasher,
+        series: &mut Tracked,
         point: &mut Number,
         rules: Rules,
     ) -> Verdict {
         if is_passed_over(point, rules) {
             return Verdict::Stale;
         }
-        let change = self.observe_known(known, || series_id(series, point), point);
+        let change = self.observe_tracked(series, point);
         apply(change, point, rules)
     }
 
@@ -216,7 +232,8 @@ pub(super) fn series_id(series: SeriesHasher, point: &Number) -> SeriesId {
     series.number(value_type(point.value).into()).number(point.start_time_ns).id()
 }
 
-fn value_type(value: NumberValue) -> u8 {
+/// Below three.
+fn value_type(value: NumberValue) -> u32 {
     match value {
         NumberValue::Empty => 0,
         NumberValue::Int(_) => 1,

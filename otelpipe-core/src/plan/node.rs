@@ -16,7 +16,7 @@ use super::size::Size;
 use super::stage::{PipelineError, Stage, StageError, StageOutcome, StageReport};
 use crate::attributes::Sharing;
 use crate::batch::MetricBatch;
-use crate::delta::{CumulativeToDelta, Known};
+use crate::delta::{CumulativeToDelta, Tracked};
 use crate::frame::{Columns, OtherPoint, Shape, number_tag};
 use crate::generate::{Arithmetic, Generation, GenerationReport, Second};
 use crate::metric::{MetricData, Temporality};
@@ -91,19 +91,13 @@ pub(super) struct Delta {
     stage: usize,
     /// How many points come in.
     incoming: usize,
-    series: Box<[Series]>,
+    /// Numbers that become deltas.
+    series: Box<[Tracked]>,
+    /// Of the states, when their places were learnt.
+    generation: u32,
     /// Slots of points that are no numbers.
     others: Box<[(u32, SeriesHasher)]>,
     branches: Branches<Node>,
-}
-
-/// A number that becomes a delta.
-#[derive(Debug)]
-struct Series {
-    slot: u32,
-    known: Known,
-    /// Has seen everything of the id that is no value and no time.
-    hasher: SeriesHasher,
 }
 
 /// `deltatorate`.
@@ -200,7 +194,7 @@ impl Node {
                 next.add_to(size);
             }
             Self::Delta(Delta { series, others, branches, .. }) => {
-                size.add::<Series>(series.len());
+                size.add::<Tracked>(series.len());
                 size.add::<(u32, SeriesHasher)>(others.len());
                 branches.add_to(size, Self::add_to);
             }
@@ -354,7 +348,7 @@ impl Delta {
             for attributes in &metric.attributes {
                 let hasher = hasher.attributes(attributes);
                 match (converts, is_number) {
-                    (true, true) => series.push(Series { slot, known: Known::NOT_YET, hasher }),
+                    (true, true) => series.push(Tracked::new(hasher, slot)),
                     (true, false) => others.push((slot, hasher)),
                     (false, _) => {}
                 }
@@ -362,25 +356,30 @@ impl Delta {
             }
         }
         let (incoming, branches) = (shape.point_count(), Branches::new(shape));
-        Self { stage, incoming, series: series.into(), others: others.into(), branches }
+        let (series, generation) = (series.into(), rule.generation());
+        Self { stage, incoming, series, generation, others: others.into(), branches }
     }
 
     fn eval(&mut self, columns: &mut Columns, path: &Path<'_>, run: &mut Run<'_>) -> Evaluated {
-        let Self { stage, incoming, series, others, branches } = self;
+        let Self { stage, incoming, series, generation, others, branches } = self;
         let Some(Stage::Delta(rule)) = run.stages.get_mut(*stage) else {
             unreachable!("the stages of a pipeline do not change")
         };
         let mut report = rule.begin(run.now_ns);
+        if *generation != rule.generation() {
+            *generation = rule.generation();
+            series.iter_mut().for_each(Tracked::lose);
+        }
         let mut lost = core::mem::take(&mut run.scratch.lost);
         lost.clear();
         // A series is lost at first sight, and seen at the next.
         let mut passes = false;
-        for Series { slot, known, hasher } in series {
-            let number = &mut columns.numbers[*slot as usize];
-            let was_unknown = known.is_unknown();
-            if !rule.convert_number(known, *hasher, number, &mut report) {
-                lost.push(*slot);
-                passes |= was_unknown && !known.is_unknown();
+        for series in series {
+            let number = &mut columns.numbers[series.slot as usize];
+            let was_unknown = series.is_unknown();
+            if !rule.convert_number(series, number, &mut report) {
+                lost.push(series.slot);
+                passes |= was_unknown && !series.is_unknown();
             }
         }
         let numbers_lost = lost.len();
