@@ -78,8 +78,9 @@ pub(super) type Evaluated = Result<Left, PipelineError>;
 pub(super) struct Map {
     outcomes: Box<[StageOutcome]>,
     refusal: Option<PipelineError>,
-    /// For each point behind the stages, its slot before them.
-    sources: Box<[u32]>,
+    /// For each point behind the stages, its slot before them; `None` where the points stay
+    /// as they are.
+    sources: Option<Box<[u32]>>,
     /// What is done to values: the slot behind the stages, and the change, in order.
     changes: Box<[(u32, ValueChange)]>,
     next: Box<Node>,
@@ -188,7 +189,7 @@ impl Node {
             Self::End(shape) | Self::Rest(shape, _) => size.add_shape(shape),
             Self::Map(Map { outcomes, sources, changes, next, .. }) => {
                 size.add::<StageOutcome>(outcomes.len());
-                size.add::<u32>(sources.len());
+                size.add::<u32>(sources.as_ref().map_or(0, |sources| sources.len()));
                 size.add::<(u32, ValueChange)>(changes.len());
                 size.add::<Self>(1);
                 next.add_to(size);
@@ -257,6 +258,7 @@ impl Map {
             return None;
         }
         share_lists(&mut batch);
+        let incoming = shape.point_count();
         let (shape, mut sources) = Shape::of_skeleton(&batch);
         let mut changes = Vec::new();
         for (slot, source) in (0..).zip(&mut sources) {
@@ -269,10 +271,11 @@ impl Map {
                 own.reverse();
             }
         }
+        let stays = sources.len() == incoming && sources.iter().zip(0..).all(|(source, slot)| *source == slot);
         Some(Self {
             outcomes: outcomes.into(),
             refusal,
-            sources: sources.into(),
+            sources: (!stays).then(|| sources.into()),
             changes: changes.into(),
             next: Box::new(Node::compile(shape, at, run)),
         })
@@ -285,8 +288,10 @@ impl Map {
         if let Some(refusal) = &self.refusal {
             return Err(refusal.clone());
         }
-        run.scratch.columns.gather(columns, &self.sources);
-        core::mem::swap(columns, &mut run.scratch.columns);
+        if let Some(sources) = &self.sources {
+            run.scratch.columns.gather(columns, sources);
+            core::mem::swap(columns, &mut run.scratch.columns);
+        }
         for (slot, change) in &self.changes {
             change.apply(ValueMut::Number(&mut columns.numbers[*slot as usize].value));
         }
