@@ -68,8 +68,7 @@ impl Tracked {
     /// The place of the state, if it is still that of this point.
     #[inline]
     fn find(&self, point: &Number) -> Option<u32> {
-        let is_known =
-            self.place & 3 == value_type(point.value) && self.start_time_ns == point.start_time_ns;
+        let is_known = self.place & 3 == value_type(point.value) && self.start_time_ns == point.start_time_ns;
         is_known.then_some(self.place >> 2)
     }
 }

@@ -271,7 +271,8 @@ impl Map {
                 own.reverse();
             }
         }
-        let stays = sources.len() == incoming && sources.iter().zip(0..).all(|(source, slot)| *source == slot);
+        let stays =
+            sources.len() == incoming && sources.iter().zip(0..).all(|(source, slot)| *source == slot);
         Some(Self {
             outcomes: outcomes.into(),
             refusal,
