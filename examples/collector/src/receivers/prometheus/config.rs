@@ -55,7 +55,12 @@ struct ReceiverKeys {
     report_extra_scrape_metrics: Option<bool>,
 }
 
-/// Sections of a Prometheus configuration that a receiver has no use for.
+/// Sections of a Prometheus configuration: those that a receiver reads, and those that mean
+/// something to a server only and do no harm, which `config::idle` notes.
+const SECTIONS: [&str; 7] =
+    ["global", "scrape_configs", "scrape_config_files", "otlp", "runtime", "storage", "tracing"];
+
+/// Sections that ask for something that a receiver does not do.
 const UNSUPPORTED: [&str; 4] = ["alerting", "remote_read", "remote_write", "rule_files"];
 
 /// Discovery mechanisms of Prometheus that are known and not built in.
@@ -317,16 +322,18 @@ fn take_discovery(node: &Node, path: &str, problems: &mut Problems) -> (Node, No
 }
 
 fn refuse_sections(config: &Node, path: &str, problems: &mut Problems) {
-    const KNOWN: [&str; 5] = ["global", "scrape_configs", "scrape_config_files", "storage", "tracing"];
-    for (key, _) in config.entries() {
+    for (key, section) in config.entries() {
         let name = key.text.as_str();
         if UNSUPPORTED.contains(&name) {
-            problems.error(
-                Some(&key.span),
-                &format!("{path}::{name}"),
-                format!("unsupported feature: {name}"),
-                Some("remove the section: a receiver only scrapes".into()),
-            );
+            // One that holds nothing asks for nothing, in ADOT as well.
+            if !section.is_zero() && !holds_nothing(section) {
+                problems.error(
+                    Some(&key.span),
+                    &format!("{path}::{name}"),
+                    format!("unsupported feature: {name}"),
+                    Some("remove the section: a receiver only scrapes".into()),
+                );
+            }
         } else if name == "scrape_config_files" {
             problems.error(
                 Some(&key.span),
@@ -334,9 +341,9 @@ fn refuse_sections(config: &Node, path: &str, problems: &mut Problems) {
                 "scrape_config_files is not supported",
                 Some("write the jobs into scrape_configs, or pass several --config files".into()),
             );
-        } else if !KNOWN.contains(&name) {
-            let fix =
-                crate::config::suggest::closest(name, KNOWN).map(|known| format!("did you mean `{known}`?"));
+        } else if !SECTIONS.contains(&name) {
+            let fix = crate::config::suggest::closest(name, SECTIONS)
+                .map(|known| format!("did you mean `{known}`?"));
             problems.error(
                 Some(&key.span),
                 &format!("{path}::{name}"),
@@ -347,7 +354,13 @@ fn refuse_sections(config: &Node, path: &str, problems: &mut Problems) {
     }
 }
 
-/// Keys of a job, or of all, that do something in ADOT and nothing here.
+/// Whether all that the section has is empty: `alerting: {alertmanagers: []}`.
+fn holds_nothing(section: &Node) -> bool {
+    !section.entries().is_empty() && section.entries().iter().all(|(_, value)| value.is_zero())
+}
+
+/// Keys of a job, or of all, that do something in ADOT and nothing here; those that do nothing
+/// there either are in `config::idle`.
 fn warn_of_idle_keys(node: &Node, path: &str, problems: &mut Problems) {
     const IDLE: [&str; 4] = [
         "native_histogram_bucket_limit",
@@ -358,6 +371,16 @@ fn warn_of_idle_keys(node: &Node, path: &str, problems: &mut Problems) {
     for key in IDLE {
         if let Some(value) = node.get(key).filter(|value| !value.is_zero()) {
             problems.warning(Some(&value.span), &format!("{path}::{key}"), NO_EFFECT, None);
+        }
+    }
+    for (at, protocol) in node.get("scrape_protocols").map_or(&[][..], Node::items).iter().enumerate() {
+        if protocol.as_str() == Some("PrometheusProto") {
+            problems.warning(
+                Some(&protocol.span),
+                &format!("{path}::scrape_protocols[{at}]"),
+                "otelpipe does not read protobuf: targets are asked for the text formats",
+                Some("leave it out; counters, histograms and summaries are the same as text".into()),
+            );
         }
     }
 }
@@ -420,24 +443,64 @@ fn seed(global: &GlobalConfig, cx: &BuildContext) -> u64 {
 mod tests {
     use super::*;
 
-    #[test]
-    fn native_histograms_are_not_scraped_and_that_is_said() {
-        let text = "config: {global: {scrape_native_histograms: true, evaluation_interval: 1m}, scrape_configs: \
-                    [{job_name: a, scrape_failure_log_file: f, native_histogram_bucket_limit: 0}]}";
+    /// What is said about the settings, as `line:column path: message`.
+    fn said(text: &str) -> Vec<String> {
         let mut problems = Problems::new();
         let node = crate::config::yaml::parse(text, &Arc::from("c.yaml"), &mut problems).expect("valid YAML");
         let id = ComponentId::parse("prometheus").expect("a valid id");
         let cx = crate::commands::run::context(&crate::env::Env::default(), crate::gates::defaults());
         assert!(Settings::read(&id, &node, &cx, &mut problems).is_some());
-        let found: Vec<_> =
-            problems.iter().map(|problem| (problem.path.as_str(), &*problem.message)).collect();
+        let line = |problem: &crate::config::Problem| {
+            let span = problem.span.as_ref().expect("a place");
+            let path = problem.path.strip_prefix("receivers::prometheus::config::").expect("of the document");
+            format!("{}:{} {path}: {}", span.line, span.column, problem.message)
+        };
+        problems.iter().map(line).collect()
+    }
+
+    #[test]
+    fn native_histograms_are_not_scraped_and_that_is_said() {
+        let text =
+            "config: {global: {scrape_native_histograms: true, evaluation_interval: 1m}, scrape_configs: [
+{job_name: a, scrape_failure_log_file: f, native_histogram_bucket_limit: 0},
+{job_name: b, scrape_protocols: [PrometheusText0.0.4, PrometheusProto]}]}";
         assert_eq!(
-            found,
+            said(text),
             [
-                ("receivers::prometheus::config::global::scrape_native_histograms", NO_EFFECT),
-                ("receivers::prometheus::config::scrape_configs[0]::scrape_failure_log_file", NO_EFFECT),
+                format!("1:45 global::scrape_native_histograms: {NO_EFFECT}"),
+                format!("2:40 scrape_configs[0]::scrape_failure_log_file: {NO_EFFECT}"),
+                "3:55 scrape_configs[1]::scrape_protocols[1]: otelpipe does not read protobuf: targets are asked for \
+                 the text formats"
+                    .to_owned(),
             ]
         );
+    }
+
+    #[test]
+    fn sections_that_ask_for_what_a_receiver_does_not_do_are_refused() {
+        let text = "config:
+  scrape_configs: [{job_name: a}]
+  rule_files: [a.yml]
+  alerting: {alertmanagers: [{}]}
+  remote_write: [{url: 'http://a'}]
+  remote_read: [{url: 'http://a'}]
+  storge: {tsdb: {}}
+  scrape_config_files: [a.yml]
+";
+        assert_eq!(
+            said(text),
+            [
+                "3:3 rule_files: unsupported feature: rule_files",
+                "4:3 alerting: unsupported feature: alerting",
+                "5:3 remote_write: unsupported feature: remote_write",
+                "6:3 remote_read: unsupported feature: remote_read",
+                "7:3 storge: field storge not found in type config.plain",
+                "8:3 scrape_config_files: scrape_config_files is not supported",
+            ]
+        );
+        let text = "config: {scrape_configs: [{job_name: a}], rule_files: , alerting: {alertmanagers: []},
+  remote_write: [], remote_read: , otlp: {}, runtime: {}, storage: {}, tracing: }";
+        assert_eq!(said(text), [""; 0], "as in ADOT, where they ask for nothing");
     }
 
     #[test]
