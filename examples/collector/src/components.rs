@@ -1,6 +1,7 @@
 //! Which type names there are and who builds them.
 
 use crate::component::{BuildContext, Exporter, Extension, Processor, Receiver};
+use crate::config::idle;
 use crate::config::{CollectorConfig, Component, ComponentId, Node, Pipeline, Problems, Section, Support};
 use crate::pipeline::Stage;
 use crate::{exporters, extensions, processors, receivers};
@@ -100,7 +101,10 @@ pub fn extension(
     problems: &mut Problems,
 ) -> Option<Box<dyn Extension>> {
     match EXTENSIONS.iter().find(|(name, _)| *name == component.kind.name) {
-        Some((_, build)) => build(component, cx, problems),
+        Some((_, build)) => {
+            idle::note(component, problems);
+            build(component, cx, problems)
+        }
         None if component.support() == Support::Ignored => None,
         None => not_built_in(component, problems),
     }
@@ -113,7 +117,10 @@ fn build<T: ?Sized>(
     problems: &mut Problems,
 ) -> Option<Box<T>> {
     match table.iter().find(|(name, _)| *name == component.kind.name) {
-        Some((_, build)) => build(&component.id, &component.node, cx, problems),
+        Some((_, build)) => {
+            idle::note(component, problems);
+            build(&component.id, &component.node, cx, problems)
+        }
         None => not_built_in(component, problems),
     }
 }

@@ -135,6 +135,29 @@ fn run_logs_json_lines_when_asked() {
 }
 
 #[test]
+fn notes_are_for_check_and_for_starts_that_log_everything() {
+    let folder = Folder::new("notes");
+    let text = CONFIG
+        .replace("      scrape_configs:", "      global: {evaluation_interval: 1m}\n      scrape_configs:")
+        .replace(", dimension_rollup_option", ", output_destination: stdout, dimension_rollup_option");
+    let config = folder.write("config.yaml", text);
+    let off = "--set=service.telemetry.metrics.level=none";
+    let check = otelpipe(&["check", "--config", &config]);
+    assert!(check.stderr.contains("evaluation_interval: this setting has no effect, as in ADOT"));
+    assert_eq!(check.stdout, "the configuration is valid: 1 pipeline, 3 components, 0 warnings, 1 note\n");
+    let check = otelpipe(&["check", "--json", "--config", &config]);
+    let found: Vec<Value> = serde_json::from_str(&check.stdout).unwrap();
+    assert_eq!((found.len(), &found[0]["severity"], &found[0]["line"]), (1, &"note".into(), &4.into()));
+    for (level, shown) in [("info", false), ("debug", true)] {
+        let level = format!("--set=service.telemetry.logs.level={level}");
+        let collector = Collector::start(&["--config", &config, off, &level], &[]);
+        collector.wait_for_line(&["Everything is ready"]);
+        let ended = collector.terminate();
+        assert_eq!(ended.stderr.contains("evaluation_interval"), shown, "{}", ended.stderr);
+    }
+}
+
+#[test]
 fn components_lists_what_there_is_and_check_agrees() {
     let listed = otelpipe(&["components", "--json"]);
     assert_eq!(listed.status.code(), Some(0));

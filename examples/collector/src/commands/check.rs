@@ -39,22 +39,23 @@ pub fn run(
         writeln!(out, "{}", problems.to_json())?;
     } else {
         err.write_all(problems.render(colored(&io::stderr(), env)).as_bytes())?;
-        let count = |severity| problems.iter().filter(|problem| problem.severity == severity).count();
-        let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
         let word = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
+        let warnings = word(problems.count(Severity::Warning), "warning");
+        let found = match problems.count(Severity::Note) {
+            0 => warnings,
+            notes => format!("{warnings}, {}", word(notes, "note")),
+        };
         match &config {
-            Some(config) if errors == 0 => writeln!(
+            Some(config) if !problems.has_errors() => writeln!(
                 out,
-                "the configuration is valid: {}, {}, {}",
+                "the configuration is valid: {}, {}, {found}",
                 word(config.service.pipelines.len(), "pipeline"),
                 word(config.components().count(), "component"),
-                word(warnings, "warning"),
             )?,
             _ => writeln!(
                 out,
-                "the configuration is not valid: {}, {}",
-                word(errors, "error"),
-                word(warnings, "warning")
+                "the configuration is not valid: {}, {found}",
+                word(problems.count(Severity::Error), "error")
             )?,
         }
     }

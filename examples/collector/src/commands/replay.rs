@@ -36,6 +36,7 @@ pub fn run(
         .config
         .as_ref()
         .and_then(|config| Engine::build(config, args.pipeline.as_deref(), &cx, &mut loaded.problems));
+    loaded.problems.drop_notes();
     let problems = match args.json {
         true => loaded.problems.to_json_lines(),
         false => loaded.problems.render(colored(&io::stderr(), env)),

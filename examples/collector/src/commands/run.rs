@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tracing::Level;
 
 use crate::cli::{ConfigArgs, RunArgs, colored};
 use crate::clock;
@@ -88,6 +89,13 @@ fn prepare(
     let entered = runtime.enter();
     let service = loaded.config.as_ref().and_then(|config| Service::build(config, &cx, &mut loaded.problems));
     drop(entered);
+    let telemetry = telemetry.map(|mut telemetry| {
+        telemetry.set_log_level(env);
+        telemetry
+    });
+    if telemetry.as_ref().is_none_or(|telemetry| telemetry.log_level < Level::DEBUG) {
+        loaded.problems.drop_notes();
+    }
     let color = colored(&io::stderr(), env);
     eprint!("{}", if args.json { loaded.problems.to_json_lines() } else { loaded.problems.render(color) });
     let (Some(service), Some(mut telemetry)) = (service, telemetry) else { return Ok(None) };
@@ -97,7 +105,6 @@ fn prepare(
     if args.json {
         telemetry.log_encoding = LogEncoding::Json;
     }
-    telemetry.set_log_level(env);
     telemetry.start_logging(color)?;
     Ok(Some(Ready { service, metrics: cx.metrics, readers: telemetry.metrics }))
 }

@@ -13,6 +13,7 @@ pub mod duration;
 pub mod expand;
 pub mod fetch;
 pub mod id;
+pub mod idle;
 pub mod legacy;
 pub mod no_effect;
 pub mod node;

@@ -20,6 +20,9 @@ pub enum Severity {
     Error,
     /// The collector starts; what it does about the problem is in the message.
     Warning,
+    /// Good to know and no problem: nothing is missing. Only `check` shows it, and a start
+    /// that logs at level debug.
+    Note,
 }
 
 /// One thing that is wrong with a configuration.
@@ -113,6 +116,22 @@ impl Problems {
         self.add(Severity::Warning, Some(&node.at_path(sub_path).span), &path, message.into(), fix);
     }
 
+    /// Adds a note with its full path.
+    pub fn note(&mut self, span: Option<&Span>, path: &str, message: impl Into<String>, fix: Option<String>) {
+        self.add(Severity::Note, span, path, message.into(), fix);
+    }
+
+    /// Adds a note about `sub_path` of `node`; see [`error_at`](Self::error_at).
+    pub fn note_at(&mut self, node: &Node, sub_path: &str, message: impl Into<String>, fix: Option<String>) {
+        let path = self.path_in_context(sub_path);
+        self.add(Severity::Note, Some(&node.at_path(sub_path).span), &path, message.into(), fix);
+    }
+
+    /// Takes the notes out, for those who want to hear of problems only.
+    pub fn drop_notes(&mut self) {
+        self.list.retain(|problem| problem.severity != Severity::Note);
+    }
+
     /// Sets what [`error_at`](Self::error_at) puts before its paths: `exporters::awsemf`.
     ///
     /// [`decode`](super::decode::decode) does this with the path it is given.
@@ -123,6 +142,11 @@ impl Problems {
     /// Whether the collector cannot start.
     pub fn has_errors(&self) -> bool {
         self.list.iter().any(|problem| problem.severity == Severity::Error)
+    }
+
+    /// How many problems there are of this severity.
+    pub fn count(&self, severity: Severity) -> usize {
+        self.list.iter().filter(|problem| problem.severity == severity).count()
     }
 
     /// Whether there is no problem at all.
@@ -195,6 +219,7 @@ impl Problems {
         let level = match problem.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
+            Severity::Note => Level::NOTE,
         };
         let mut title = String::new();
         if !problem.path.is_empty() {

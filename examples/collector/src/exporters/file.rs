@@ -1,7 +1,7 @@
 //! The `file` exporter: each batch as a line of OTLP JSON.
 //!
 //! Source: `exporter/fileexporter` of opentelemetry-collector-contrib. Lines are written at
-//! once, so `flush_interval` is accepted and has nothing to do. The `proto` format and
+//! once, so `flush_interval` has nothing to do, which `config::idle` notes. The `proto` format and
 //! compression are refused.
 
 use std::fs::File;

@@ -60,7 +60,7 @@ pub fn build(
             None,
         );
     }
-    let _ = config.metadata_cardinality_limit;
+    let _ = config.metadata_cardinality_limit; // noted by `config::idle`
     let limits = BatchLimits {
         send_batch_size: config.send_batch_size,
         send_batch_max_size: config.send_batch_max_size,

@@ -1,7 +1,7 @@
 //! `memory_limiter`: refuses batches while the process holds too much memory.
 //!
-//! There is no garbage collector to force, so the keys about it are accepted and have
-//! no effect; the resident set takes the place of the live heap.
+//! There is no garbage collector to force, so the keys about it have no effect, which
+//! `config::idle` notes; the resident set takes the place of the live heap.
 
 use otelpipe_core::frame::Metrics;
 use otelpipe_core::time::TimeNs;
@@ -48,7 +48,7 @@ pub fn build(
     for (key, message) in refusals(&config) {
         problems.error_at(node, key, message, None);
     }
-    // The length of a garbage collection's pause means nothing here.
+    // There is no garbage collector that they could hold back.
     let _ = (
         config.min_gc_interval_when_soft_limited,
         config.min_gc_interval_when_hard_limited,

@@ -29,6 +29,16 @@ pub fn build(
     let rules = compiled(id, node, problems, |config: &Config| {
         Generation::compile(&config.rules, options).map_err(|error| (error.path, error.message))
     })?;
+    for (at, rule) in node.get("rules").map_or(&[][..], Node::items).iter().enumerate() {
+        if rule.get("operation").is_none_or(Node::is_zero) {
+            problems.note_at(
+                node,
+                &format!("rules[{at}]"),
+                "the rule makes nothing without `operation`, as in ADOT",
+                Some("write `operation: divide`, or add, subtract, multiply, percent".into()),
+            );
+        }
+    }
     let mut counter = Counter::new(id, cx);
     Some(Box::new(CoreStage::new(Stage::Generate(rules), move |outcome: &StageOutcome| {
         let StageReport::Generate(report) = &outcome.report else { return };

@@ -108,11 +108,6 @@ impl AwsEmfExporter {
                 return None;
             }
         };
-        for key in ["local_mode", "resource_arn"] {
-            if node.get(key).is_some() {
-                problems.warning_at(node, key, "the key has no effect on this exporter, as upstream", None);
-            }
-        }
         if let Err(failure) = session.http_client(&cx.env) {
             problems.error_at(
                 node,

@@ -246,10 +246,6 @@ fn problems_point_to_their_place() {
         "proxy_address: '::bad'\n",
         "1:16 exporters::awsemf::proxy_address: \"::bad\" is not a usable URL: as a proxy address: invalid authority\n",
     );
-    check(
-        "local_mode: true\n",
-        "1:13 exporters::awsemf::local_mode: the key has no effect on this exporter, as upstream\n",
-    );
     check("", "");
 }
 

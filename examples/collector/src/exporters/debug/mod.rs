@@ -13,7 +13,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use crate::component::{BuildContext, ComponentError, Exporter};
-use crate::config::{ComponentId, Leniency, Node, Problems, decode};
+use crate::config::{ComponentId, Leniency, NoEffect, Node, Problems, decode};
 
 /// How much is shown of a batch.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
@@ -44,8 +44,9 @@ pub struct DebugConfig {
     pub use_internal_logger: bool,
     /// Where else it goes: `stdout`, `stderr` or files. Default: stdout.
     pub output_paths: Vec<String>,
-    /// Accepted: batches wait in the queue that every exporter has.
-    pub sending_queue: Option<IgnoredMap>,
+    /// Without effect: batches wait in the queue that every exporter has.
+    #[serde(rename = "sending_queue")]
+    pub _sending_queue: NoEffect,
 }
 
 impl Default for DebugConfig {
@@ -57,13 +58,10 @@ impl Default for DebugConfig {
             sampling_thereafter: 1,
             use_internal_logger: true,
             output_paths: vec!["stdout".into()],
-            sending_queue: None,
+            _sending_queue: NoEffect::default(),
         }
     }
 }
-
-/// A section that is accepted and not used.
-pub type IgnoredMap = std::collections::BTreeMap<String, serde::de::IgnoredAny>;
 
 impl DebugConfig {
     /// How much is shown, from either key.
@@ -88,6 +86,14 @@ pub fn build(
     if config.loglevel.is_some() {
         let fix = "write `verbosity: detailed` for `debug`, `verbosity: normal` for `info`";
         problems.warning_at(node, "loglevel", "the key is now called `verbosity`", Some(fix.into()));
+    }
+    if config.use_internal_logger && node.get("output_paths").is_some() {
+        problems.note_at(
+            node,
+            "output_paths",
+            "this setting has no effect, as in ADOT: the output goes where the log goes",
+            Some("write `use_internal_logger: false` for it to go there".into()),
+        );
     }
     Some(Box::new(DebugExporter::new(id.to_string(), &config)))
 }

@@ -96,16 +96,6 @@ pub fn build(
             return None;
         }
     };
-    for (at, label) in matchers.docker_labels.iter().enumerate() {
-        if !label.metrics_path.is_empty() {
-            problems.warning_at(
-                node,
-                &format!("docker_labels[{at}].metrics_path"),
-                "this setting has no effect, as upstream",
-                Some("name the label that holds the path in `metrics_path_label`".into()),
-            );
-        }
-    }
     Some(Box::new(EcsObserver {
         cluster: config.cluster_name,
         region: config.cluster_region,
