@@ -12,7 +12,7 @@ use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::{Registry, reload};
 
-use crate::config::{Leniency, NO_EFFECT, NoEffect, Node, Problems, decode};
+use crate::config::{Leniency, NO_EFFECT, NoEffect, Node, Problems, decode, idle, suggest};
 use crate::env::Env;
 use crate::own_metrics::Naming;
 
@@ -108,21 +108,11 @@ impl Default for Logs {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Metrics {
-    level: MetricsLevel,
+    level: Option<String>,
     address: Option<String>,
     readers: Option<Vec<Reader>>,
     #[serde(rename = "views")]
     _views: NoEffect<Vec<IgnoredAny>>,
-}
-
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
-#[serde(rename_all = "lowercase")]
-enum MetricsLevel {
-    None,
-    Basic,
-    #[default]
-    Normal,
-    Detailed,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -132,10 +122,15 @@ struct Reader {
     periodic: Option<IgnoredAny>,
 }
 
+/// Source: `PullMetricReader` of go.opentelemetry.io/contrib/otelconf v0.3.0.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 struct Pull {
     exporter: PullExporter,
+    #[serde(rename = "producers")]
+    _producers: NoEffect<Vec<IgnoredAny>>,
+    #[serde(rename = "cardinality_limits")]
+    _cardinality_limits: NoEffect,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -145,12 +140,15 @@ struct PullExporter {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 struct Prometheus {
     host: String,
     port: u16,
     without_units: bool,
     without_type_suffix: bool,
+    without_scope_info: Option<bool>,
+    #[serde(rename = "with_resource_constant_labels")]
+    _with_resource_constant_labels: NoEffect,
 }
 
 impl Prometheus {
@@ -166,7 +164,14 @@ impl Prometheus {
 
 impl Default for Prometheus {
     fn default() -> Self {
-        Self { host: "localhost".to_owned(), port: 8888, without_units: false, without_type_suffix: false }
+        Self {
+            host: "localhost".to_owned(),
+            port: 8888,
+            without_units: false,
+            without_type_suffix: false,
+            without_scope_info: None,
+            _with_resource_constant_labels: NoEffect::default(),
+        }
     }
 }
 
@@ -282,7 +287,7 @@ impl Metrics {
                 Some(fix),
             );
         }
-        if self.level == MetricsLevel::None {
+        if !self.is_served(node, problems) {
             return Vec::new();
         }
         let address =
@@ -295,9 +300,50 @@ impl Metrics {
                 let message = "otelpipe does not push its own metrics: this reader has no effect";
                 problems.warning_at(node, &format!("metrics::readers[{at}]"), message, None);
             }
+            let page = reader.pull.as_ref().and_then(|pull| pull.exporter.prometheus.as_ref());
+            if page.is_some_and(|page| page.without_scope_info == Some(false)) {
+                problems.warning_at(
+                    node,
+                    &format!("metrics::readers[{at}]::pull::exporter::prometheus::without_scope_info"),
+                    "otelpipe has no scopes in its own metrics: there are no labels of them",
+                    Some("take it out".into()),
+                );
+            }
         }
         let pull = readers.iter().filter_map(|reader| reader.pull.as_ref()?.exporter.prometheus.as_ref());
         pull.map(Prometheus::reader).chain(address).collect()
+    }
+
+    /// Whether the level leaves anything to show.
+    ///
+    /// Source: `service/telemetry/otelconftelemetry/metrics.go` and
+    /// `service/internal/metricviews/views.go` of the collector's core.
+    fn is_served(&self, node: &Node, problems: &mut Problems) -> bool {
+        const LEVELS: [&str; 4] = ["none", "basic", "normal", "detailed"];
+        let level = self.level.as_deref().unwrap_or("normal");
+        match level.to_ascii_lowercase().as_str() {
+            "none" => return false,
+            "normal" => {}
+            "basic" => problems.note_at(
+                node,
+                "metrics::level",
+                "shows what `normal` shows, and nothing too much: what ADOT leaves out here, the metrics of the \
+                 batch processor, otelpipe has at no level",
+                Some(idle::LEAVE_IT.into()),
+            ),
+            "detailed" => problems.warning_at(
+                node,
+                "metrics::level",
+                "shows what `normal` shows: otelpipe has none of the metrics that ADOT adds here (of its HTTP and \
+                 gRPC clients and servers, of durations and of the size of batches)",
+                Some("write `level: normal`, or leave it out".into()),
+            ),
+            _ => {
+                let fix = suggest::fix(level, &LEVELS, "the values are");
+                problems.error_at(node, "metrics::level", format!("unknown metrics level {level:?}"), fix);
+            }
+        }
+        true
     }
 }
 
@@ -371,6 +417,66 @@ mod tests {
         assert_eq!(telemetry.log_level, Level::WARN);
         telemetry.set_log_level(&Env::from_iter([("OTELPIPE_LOG_LEVEL", "DEBUG")]));
         assert_eq!(telemetry.log_level, Level::DEBUG);
+    }
+
+    /// What is said, as `line:column severity path: message`.
+    fn said(text: &str) -> Vec<String> {
+        let mut problems = Problems::new();
+        let node = yaml::parse(text, &Arc::from("c.yaml"), &mut problems).expect("valid YAML");
+        Telemetry::read(Some(&node), &mut problems);
+        let line = |problem: &crate::config::Problem| {
+            let span = problem.span.as_ref().expect("a place");
+            let (severity, path) = (problem.severity, &problem.path);
+            format!("{}:{} {severity:?} {path}: {}", span.line, span.column, problem.message)
+        };
+        problems.iter().map(line).collect()
+    }
+
+    #[test]
+    fn levels_of_metrics_say_what_they_do_not_change() {
+        assert_eq!(said("metrics: {level: Normal}"), [""; 0]);
+        assert_eq!(
+            said("metrics:\n  level: basic"),
+            [
+                "2:10 Note service::telemetry::metrics::level: shows what `normal` shows, and nothing too much: what ADOT \
+                 leaves out here, the metrics of the batch processor, otelpipe has at no level"
+            ]
+        );
+        assert_eq!(
+            said("metrics: {level: DETAILED}"),
+            [
+                "1:18 Warning service::telemetry::metrics::level: shows what `normal` shows: otelpipe has none of the \
+                 metrics that ADOT adds here (of its HTTP and gRPC clients and servers, of durations and of the size of \
+                 batches)"
+            ]
+        );
+        assert_eq!(endpoints("metrics: {level: NONE}"), [""; 0]);
+        assert_eq!(
+            said("metrics: {level: loud}"),
+            ["1:18 Error service::telemetry::metrics::level: unknown metrics level \"loud\""]
+        );
+    }
+
+    #[test]
+    fn keys_of_a_reader_are_known_or_an_error() {
+        let path = "service::telemetry::metrics::readers[0]::pull";
+        assert_eq!(
+            said(
+                "metrics: {readers: [{pull: {producers: [a], exporter: {prometheus:
+{prot: 1, without_scope_info: false, with_resource_constant_labels: {included: [a]}}}}}]}"
+            ),
+            [
+                format!("1:40 Warning {path}::producers: {NO_EFFECT}"),
+                format!("2:2 Error {path}::exporter::prometheus: unknown key `prot`"),
+                format!(
+                    "2:69 Warning {path}::exporter::prometheus::with_resource_constant_labels: {NO_EFFECT}"
+                ),
+                format!(
+                    "2:31 Warning {path}::exporter::prometheus::without_scope_info: otelpipe has no scopes in its own \
+                     metrics: there are no labels of them"
+                ),
+            ]
+        );
     }
 
     #[test]
