@@ -3,6 +3,8 @@
 //! The kube crate lists and watches; what an object means as a target is in
 //! `otelpipe_k8s`.
 
+mod api_server;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,11 +17,12 @@ use otelpipe_k8s::store::{AttachMetadata, Role, Store};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Leniency, Node, Problems, Secret, decode};
+use crate::config::{Leniency, Node, Problems, decode};
 use crate::env::Env;
-use crate::receivers::prometheus::http_config::{self, Auth, Credential, HttpConfig};
+use crate::receivers::prometheus::http_config::{self, HttpConfig};
 
 use super::{TargetGroup, Updates};
+use api_server::{certificates, server_config, server_url, warn_of_idle_keys};
 
 /// How long changes are gathered before they are reported.
 const GATHER: Duration = Duration::from_millis(100);
@@ -112,7 +115,10 @@ impl KubernetesDiscovery {
                 return None;
             }
             (Some(url), None) => match url.parse() {
-                Ok(url) => Access::Server(url, Box::new(http)),
+                Ok(url) => {
+                    warn_of_idle_keys(node, problems);
+                    Access::Server(url, Box::new(http))
+                }
                 Err(error) => {
                     problems.error_at(
                         node,
@@ -496,60 +502,4 @@ fn read_selectors(
         selectors.push((*kind, Selector { label: key.label, field: key.field }));
     }
     selectors
-}
-
-fn server_url(host: &str, port: &str) -> Result<http::Uri, String> {
-    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-    format!("https://{host}:{port}")
-        .parse()
-        .map_err(|error| format!("KUBERNETES_SERVICE_HOST {host:?}: {error}"))
-}
-
-fn server_config(url: &http::Uri, http: &HttpConfig) -> Result<kube::Config, String> {
-    let mut config = kube::Config::new(url.clone());
-    config.accept_invalid_certs = http.tls.insecure_skip_verify;
-    config.tls_server_name.clone_from(&http.tls.server_name);
-    let pem = match (&http.tls.ca, &http.tls.ca_file) {
-        (Some(text), _) => Some(text.as_bytes().to_vec()),
-        (None, Some(file)) => {
-            Some(std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?)
-        }
-        (None, None) => None,
-    };
-    if let Some(pem) = pem {
-        config.root_cert = Some(certificates(&pem)?);
-    }
-    let auth = &mut config.auth_info;
-    match &http.auth {
-        Auth::None => {}
-        Auth::Scheme { credentials: Credential::File(file), .. } => {
-            auth.token_file = Some(file.display().to_string())
-        }
-        Auth::Scheme { credentials: Credential::Inline(token), .. } => {
-            auth.token = Some(expose(token).into())
-        }
-        Auth::Basic { username, password } => {
-            let read = |credential: &Credential| match credential {
-                Credential::Inline(secret) => Ok(expose(secret)),
-                Credential::File(file) => std::fs::read_to_string(file)
-                    .map(|text| text.trim().to_owned())
-                    .map_err(|error| format!("{}: {error}", file.display())),
-            };
-            auth.username = Some(read(username)?);
-            auth.password = Some(read(password)?.into());
-        }
-    }
-    Ok(config)
-}
-
-/// The certificates of a PEM file.
-fn certificates(pem: &[u8]) -> Result<Vec<Vec<u8>>, String> {
-    use rustls::pki_types::{CertificateDer, pem::PemObject};
-    let list: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    let list = list.map_err(|error| format!("CA certificate: {error}"))?;
-    Ok(list.into_iter().map(|certificate| certificate.to_vec()).collect())
-}
-
-fn expose(secret: &Secret) -> String {
-    secret.expose().to_owned()
 }
