@@ -179,7 +179,7 @@ mod tests {
         );
         assert_eq!(
             read("proxy_from_environment: true").1,
-            [format!("64 x::proxy_from_environment: {NO_EFFECT}: {proxies}")]
+            [format!("67 x::proxy_from_environment: {NO_EFFECT}: {proxies}")]
         );
     }
 }
