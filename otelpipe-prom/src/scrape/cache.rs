@@ -1,7 +1,7 @@
 //! Series and metadata lines that a target exposed before, found by their text.
 //!
-//! A target exposes its series in the same order each time, so each entry remembers the
-//! one that followed it, and how long its text is: the usual line is recognised by the
+//! A target exposes its series in the same order each time, so it is known which entry
+//! followed another one, and how long its text is: the usual line is recognised by the
 //! fingerprint of so many bytes, before anything is searched in it.
 
 use alloc::vec::Vec;
@@ -11,7 +11,6 @@ use otelpipe_core::attributes::Attributes;
 
 use super::assemble::Place;
 use super::fingerprint::{Fingerprint, FingerprintKey};
-use super::layout::Action;
 use super::metadata::Part;
 
 /// What became of a series' labels.
@@ -28,7 +27,7 @@ pub(crate) enum Verdict {
 }
 
 /// A series that describes a resource.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Info {
     /// Slot of the resource.
     pub(crate) resource: u32,
@@ -61,15 +60,11 @@ pub(crate) struct Described {
 }
 
 /// A text as it is recognised. There are many, so that each byte counts.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Line {
-    /// Of 32 bits each, so that a line takes 20 bytes and not 24.
+    /// Of 32 bits each, so that a line takes 12 bytes and not 16.
     sum: [u32; 2],
     len: u32,
-    /// The one that came next when this one was last seen.
-    pub(crate) next: u32,
-    /// What the layout does with its value.
-    pub(crate) action: Action,
 }
 
 /// What else is known about a text: its [`Kind`], what came of it in this scrape and the
@@ -112,6 +107,10 @@ impl Facts {
     #[inline]
     fn at(self) -> usize {
         (self.0 >> Self::AT) as usize
+    }
+
+    fn set_at(&mut self, at: u32) {
+        self.0 = self.0 & ((1 << Self::AT) - 1) | at << Self::AT;
     }
 
     /// Whether it was in this scrape.
@@ -162,7 +161,7 @@ impl Facts {
 impl Line {
     #[expect(clippy::cast_possible_truncation, reason = "both halves are taken")]
     fn new(Fingerprint { sum, len }: Fingerprint) -> Self {
-        Self { sum: [sum as u32, (sum >> 32) as u32], len, next: 0, action: Action::default() }
+        Self { sum: [sum as u32, (sum >> 32) as u32], len }
     }
 
     fn fingerprint(&self) -> Fingerprint {
@@ -189,6 +188,9 @@ pub(crate) struct SeriesCache {
     lines: Vec<Line>,
     /// By entry.
     facts: Vec<Facts>,
+    /// By entry, the one that came next when it was last seen. Empty as long as this is
+    /// the one behind it in `lines`, for all of them.
+    next: Vec<u32>,
     /// Of series their lists, the slots of their names, and where their points go; none of
     /// the latter while the cache is at rest.
     lists: Vec<Attributes>,
@@ -203,6 +205,8 @@ pub(crate) struct SeriesCache {
     first: u32,
     /// The entry found last in this scrape.
     last: Option<u32>,
+    /// Whether an entry of this scrape was not the one expected.
+    strays: bool,
 }
 
 impl SeriesCache {
@@ -213,7 +217,7 @@ impl SeriesCache {
 
     /// To be called before a body is read.
     pub(crate) fn begin(&mut self) {
-        self.last = None;
+        (self.last, self.strays) = (None, false);
     }
 
     /// How many series there are.
@@ -268,6 +272,9 @@ impl SeriesCache {
             Verdict::Metadata(described) => (Kind::Metadata, push(&mut self.described, described)),
         };
         self.facts.push(Facts::new(kind, of_kind));
+        if !self.next.is_empty() {
+            self.next.push(at + 1);
+        }
         self.see(at);
         let lines = &self.lines;
         self.index.insert_unique(fingerprint.sum, at, |at| lines[*at as usize].sum());
@@ -399,12 +406,15 @@ impl SeriesCache {
                 Kind::TargetInfo => &infos,
                 Kind::Metadata => &described,
             };
-            facts.0 = facts.0 & ((1 << Facts::AT) - 1) | moved[facts.at()] << Facts::AT;
+            facts.set_at(moved[facts.at()]);
         }
         let moved = retain(&mut self.lines, &keeps);
         let new_place = |old: u32| moved.get(old as usize).copied().unwrap_or_default();
-        for line in &mut self.lines {
-            line.next = new_place(line.next); // of a removed entry: of the one behind it
+        if !self.next.is_empty() {
+            retain(&mut self.next, &keeps);
+        }
+        for next in &mut self.next {
+            *next = new_place(*next); // of a removed entry: of the one behind it
         }
         self.first = new_place(self.first);
         self.last = None;
@@ -426,14 +436,49 @@ impl SeriesCache {
     pub(crate) fn shrink(&mut self) {
         shrink(&mut self.lines);
         shrink(&mut self.facts);
+        shrink(&mut self.next);
         shrink(&mut self.lists);
         shrink(&mut self.names);
         shrink(&mut self.places);
         shrink(&mut self.described);
     }
 
+    /// Whether the entries are in the order of the last body, which showed each of them once.
+    pub(crate) fn is_in_order(&self) -> bool {
+        self.next.is_empty() && self.first == 0
+    }
+
+    /// Gives the entries the order of the last body, if it was that of the one before, and
+    /// each of them came once.
+    pub(crate) fn put_in_order(&mut self) {
+        if self.strays || self.is_in_order() {
+            return;
+        }
+        let Some(order) = self.order() else { return };
+        let of_kind = |kind: Kind| -> Vec<u32> {
+            let facts = order.iter().map(|at| self.facts[*at as usize]);
+            facts.filter(|facts| facts.kind() == kind).map(|facts| index(facts.at())).collect()
+        };
+        let samples = of_kind(Kind::Sample);
+        self.lists = arranged(&self.lists, &samples);
+        self.names = arranged(&self.names, &samples);
+        self.places = arranged(&self.places, &samples);
+        self.infos = arranged(&self.infos, &of_kind(Kind::TargetInfo));
+        self.described = arranged(&self.described, &of_kind(Kind::Metadata));
+        self.lines = arranged(&self.lines, &order);
+        self.facts = arranged(&self.facts, &order);
+        let mut counts = [0; 4];
+        for facts in &mut self.facts {
+            let count = &mut counts[facts.kind() as usize];
+            facts.set_at(*count);
+            *count += u32::from(facts.kind() != Kind::Dropped);
+        }
+        (self.next, self.first, self.last) = (Vec::new(), 0, None);
+        self.index = HashTable::new();
+    }
+
     /// All entries in the order of the last body, if it showed each of them once.
-    pub(crate) fn order(&self) -> Option<Vec<u32>> {
+    fn order(&self) -> Option<Vec<u32>> {
         let mut was_there = alloc::vec![false; self.lines.len()];
         let mut order = Vec::with_capacity(self.lines.len());
         let mut at = self.first;
@@ -442,41 +487,33 @@ impl SeriesCache {
                 return None;
             }
             order.push(at);
-            at = self.lines[at as usize].next;
+            at = self.behind(at);
         }
         Some(order)
     }
 
-    /// Where the order of the last body begins.
-    pub(crate) fn first(&self) -> u32 {
-        self.first
-    }
-
-    /// What the layout does with the entries, in their order.
-    pub(crate) fn set_actions(&mut self, actions: &[(u32, Action)]) {
-        for (at, action) in actions {
-            self.lines[*at as usize].action = *action;
-        }
-    }
-
-    /// The entry at `at`, if `rest` begins with its text.
+    /// The texts of all entries.
     #[inline]
-    pub(crate) fn at(&self, at: u32, rest: &[u8]) -> Option<&Line> {
-        self.lines.get(at as usize).filter(|line| self.begins_with(rest, line))
+    pub(crate) fn lines(&self) -> &[Line] {
+        &self.lines
     }
 
+    /// Whether `rest` begins with the text of an entry.
     #[inline]
-    fn begins_with(&self, rest: &[u8], line: &Line) -> bool {
+    pub(crate) fn begins_with(&self, rest: &[u8], line: &Line) -> bool {
         rest.get(..line.len()).is_some_and(|text| self.key.of(text).sum == line.sum())
     }
 
     /// The entry that came next last time.
     #[inline]
     fn guess(&self) -> u32 {
-        match self.last {
-            Some(last) => self.lines.get(last as usize).map_or(0, |line| line.next),
-            None => self.first,
-        }
+        self.last.map_or(self.first, |last| self.behind(last))
+    }
+
+    /// The entry that came behind this one last time.
+    #[inline]
+    fn behind(&self, at: u32) -> u32 {
+        self.next.get(at as usize).copied().unwrap_or(at + 1)
     }
 
     /// The index of an entry into the table of its kind, if that is `kind`.
@@ -504,9 +541,17 @@ impl SeriesCache {
     }
 
     fn follow(&mut self, found: u32) {
-        match self.last.and_then(|last| self.lines.get_mut(last as usize)) {
-            Some(last) => last.next = found,
-            None => self.first = found,
+        if self.guess() != found {
+            self.strays = true;
+            match self.last {
+                Some(last) => {
+                    if self.next.is_empty() {
+                        self.next = (1..=index(self.lines.len())).collect();
+                    }
+                    self.next[last as usize] = found;
+                }
+                None => self.first = found,
+            }
         }
         self.last = Some(found);
     }
@@ -516,6 +561,11 @@ impl SeriesCache {
 fn push<T>(table: &mut Vec<T>, item: T) -> u32 {
     table.push(item);
     index(table.len() - 1)
+}
+
+/// The items of a table in the order of these indices.
+fn arranged<T: Clone>(table: &[T], order: &[u32]) -> Vec<T> {
+    order.iter().map(|at| table[*at as usize].clone()).collect()
 }
 
 /// Keeps some. Returns where each of them is now, and for the others where the next one is.

@@ -29,8 +29,8 @@ use crate::text::{self, Entries, KnownSample};
 pub(crate) struct Layout {
     /// How many points a frame has.
     points: usize,
-    /// How many lines a body has.
-    lines: usize,
+    /// What to do with the entries of the cache, in their order.
+    runs: Vec<Run>,
     parts: Vec<Part>,
     /// Points that are put together from several samples, by slot.
     merged: Vec<Merged>,
@@ -49,9 +49,17 @@ pub(crate) struct Layout {
     exemplars: Vec<(u32, Exemplar)>,
 }
 
+/// Entries in a row with which the same is done.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    len: u32,
+    /// With the first of them; the place of the others is one more than that before.
+    action: Action,
+}
+
 /// What to do with the value of an entry: the upper bits say what, the others where.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Action(u32);
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Action(u32);
 
 /// A sample that does not simply become a number point.
 #[derive(Clone, Copy, Debug)]
@@ -107,21 +115,19 @@ pub(crate) struct Reading {
 }
 
 impl Layout {
-    /// The layout of the last scrape, which gave so many points. `locate` says where the
-    /// samples of a series went; `reports` where the report series did. What to do with each
-    /// line is noted in the cache.
+    /// The layout of the last scrape, which gave so many points, and in whose order the cache
+    /// is. `locate` says where the samples of a series went; `reports` where the report series
+    /// did.
     ///
     /// `None` if the next scrape of the same lines may differ from it in more than values.
     pub(crate) fn new(
         points: usize,
-        cache: &mut SeriesCache,
+        cache: &SeriesCache,
         report: &ScrapeReport,
         locate: impl Fn(u32, &Place) -> Option<Located>,
         reports: &[Option<Located>],
     ) -> Option<Self> {
-        let (layout, actions) = Builder::new(points, cache, report).build(locate, reports)?;
-        cache.set_actions(&actions);
-        Some(layout)
+        Builder::new(points, cache, report).build(locate, reports)
     }
 
     /// What a scrape comes to, but for its size and warnings.
@@ -141,32 +147,35 @@ impl Layout {
         columns.numbers.resize(self.points, Number::default());
         columns.exemplars.clear();
         self.exemplars.clear();
-        let mut next = cache.first();
-        let mut left = self.lines;
-        while left > 0 {
-            let Some(entry) = cache.at(next, entries.rest()?) else {
-                skip_silent(&mut entries)?;
-                continue;
-            };
-            let action = entry.action;
-            (next, left) = (entry.next, left - 1);
-            if action.kind() == Action::METADATA {
-                entries.take_metadata(entry.len(), None);
-                continue;
-            }
-            let sample = entries.take_series(entry.len())?;
-            match action.kind() {
-                Action::DROPPED => {}
-                kind @ (Action::NUMBER | Action::TIMED_NUMBER) => {
-                    let time_ms = reading.time_ms(&sample, kind == Action::TIMED_NUMBER)?;
-                    let number = columns.numbers.get_mut(action.place() as usize)?;
-                    *number = number_of(sample.value(), ns_from_ms(time_ms));
-                    if let Some(exemplar) = sample.exemplar() {
-                        let exemplar = convert_exemplar(&exemplar, time_ms);
-                        columns.exemplars.push((action.place(), alloc::vec![exemplar]));
-                    }
+        let mut lines = cache.lines();
+        for at in 0..self.runs.len() {
+            let Run { len, action } = self.runs[at];
+            let (these, others) = lines.split_at_checked(len as usize)?;
+            lines = others;
+            let mut place = action.place();
+            for line in these {
+                while !cache.begins_with(entries.rest()?, line) {
+                    skip_silent(&mut entries)?;
                 }
-                _ => self.read_part(action.place(), &sample, reading, columns, &mut warnings)?,
+                if action.kind() == Action::METADATA {
+                    entries.take_metadata(line.len(), None);
+                    continue;
+                }
+                let sample = entries.take_series(line.len())?;
+                match action.kind() {
+                    Action::DROPPED => {}
+                    kind @ (Action::NUMBER | Action::TIMED_NUMBER) => {
+                        let time_ms = reading.time_ms(&sample, kind == Action::TIMED_NUMBER)?;
+                        let number = columns.numbers.get_mut(place as usize)?;
+                        *number = number_of(sample.value(), ns_from_ms(time_ms));
+                        if let Some(exemplar) = sample.exemplar() {
+                            let exemplar = convert_exemplar(&exemplar, time_ms);
+                            columns.exemplars.push((place, alloc::vec![exemplar]));
+                        }
+                    }
+                    _ => self.read_part(place, &sample, reading, columns, &mut warnings)?,
+                }
+                place += 1;
             }
         }
         loop {
@@ -299,6 +308,13 @@ impl Reading {
     }
 }
 
+impl Run {
+    /// What would be done with one more entry.
+    fn action_behind(&self) -> Action {
+        Action(self.action.0 + if self.action.has_place() { self.len } else { 0 })
+    }
+}
+
 impl Action {
     const DROPPED: u32 = 0;
     const METADATA: u32 = 1;
@@ -318,6 +334,11 @@ impl Action {
     #[inline]
     fn kind(self) -> u32 {
         self.0 >> Self::PLACE_BITS
+    }
+
+    /// Whether it does something with a value.
+    fn has_place(self) -> bool {
+        !matches!(self.kind(), Self::DROPPED | Self::METADATA)
     }
 
     #[inline]
@@ -409,7 +430,7 @@ impl<'a> Builder<'a> {
         report.warnings.clear();
         let layout = Layout {
             points,
-            lines: cache.size(),
+            runs: Vec::new(),
             parts: Vec::new(),
             merged: Vec::new(),
             bounds: Vec::new(),
@@ -428,20 +449,18 @@ impl<'a> Builder<'a> {
         mut self,
         locate: impl Fn(u32, &Place) -> Option<Located>,
         reports: &[Option<Located>],
-    ) -> Option<(Layout, Vec<(u32, Action)>)> {
+    ) -> Option<Layout> {
         let cache = self.cache;
-        let mut actions: Vec<_> = cache.order()?.into_iter().map(|at| (at, Action::default())).collect();
-        for (series, place) in actions.iter().filter_map(|(at, _)| cache.series(*at)) {
+        for (series, place) in (0..cache.size()).filter_map(|at| cache.series(index(at)?)) {
             *self.uses.entry(locate(series.name, place)?.group).or_default() += 1;
         }
         for report in reports {
             // Shared with an exposed series, this one must tell its time.
             self.uses.entry(report.as_ref()?.group).and_modify(|uses| *uses += 1);
         }
-        for (at, action) in &mut actions {
-            let facts = cache.facts(*at);
+        for (at, facts) in (0..).zip(cache.iter()) {
             let timed = !facts.is_tracked();
-            *action = match (facts.kind(), cache.series(*at)) {
+            let action = match (facts.kind(), cache.series(at)) {
                 (Kind::Metadata, _) => Action::new(Action::METADATA, 0)?,
                 (Kind::TargetInfo, _) => {
                     self.layout.report.added += 1; // it is never cached upstream
@@ -453,7 +472,12 @@ impl<'a> Builder<'a> {
                 }
                 (_, None) => Action::new(Action::DROPPED, 0)?,
             };
+            match self.layout.runs.last_mut() {
+                Some(run) if run.action_behind() == action => run.len += 1,
+                _ => self.layout.runs.push(Run { len: 1, action }),
+            }
         }
+        self.layout.runs.shrink_to_fit();
         for report in reports.iter().flatten() {
             let slot = self.number_slot(report)?;
             let point = self.timed_points.get(&report.group).copied().unwrap_or(NONE);
@@ -476,7 +500,7 @@ impl<'a> Builder<'a> {
             self.layout.merged.push(merged);
         }
         let is_whole = self.written.iter().all(|written| *written);
-        is_whole.then_some((self.layout, actions))
+        is_whole.then_some(self.layout)
     }
 
     fn sample(&mut self, located: Located, is_up: bool, timed: bool) -> Option<Action> {

@@ -540,12 +540,16 @@ impl TargetScraper {
     /// then only when the cache has grown out of measure.
     fn clean_up(&mut self, report: &ScrapeReport) {
         let len = self.cache.size() + self.metadata.len();
-        if report.up && report.body_bytes > 0 {
+        let shows_all = report.up && report.body_bytes > 0;
+        if shows_all {
             self.len_at_success = len;
         } else if len <= self.len_at_success * 2 + 1_000 {
             return;
         }
         self.cache.sweep();
+        if shows_all {
+            self.cache.put_in_order();
+        }
         self.metadata.sweep(self.scrape);
     }
 

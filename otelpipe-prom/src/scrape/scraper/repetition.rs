@@ -152,8 +152,7 @@ impl TargetScraper {
         let locate =
             |name: u32, place: &Place| self.assembly.locate(name, place, &self.metadata, &first_slots);
         let reports: Vec<_> = self.reports.iter().map(|(series, place)| locate(series.name, place)).collect();
-        let (points, cache) = (batch.point_count(), &mut self.cache);
-        let layout = Layout::new(points, cache, report, locate, &reports);
+        let layout = Layout::new(batch.point_count(), &self.cache, report, locate, &reports);
         let repetition = &mut self.repetition;
         let Some(layout) = layout else {
             repetition.rest();
@@ -187,7 +186,8 @@ impl TargetScraper {
         // Start times are found by looking ahead in the body.
         let looks_ahead = self.format == Some(Format::OpenMetrics) && self.rules.options.created_timestamps;
         self.repetition.limit = self.metadata.scrapes_left(self.scrape);
-        is_good && is_all_known && is_as_typed && !looks_ahead && self.repetition.limit != Some(0)
+        let is_as_before = is_as_typed && self.cache.is_in_order();
+        is_good && is_all_known && is_as_before && !looks_ahead && self.repetition.limit != Some(0)
     }
 }
 
