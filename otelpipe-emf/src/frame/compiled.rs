@@ -13,7 +13,7 @@ use otelpipe_core::shared_str::SharedStr;
 use otelpipe_core::time::{NS_PER_MS, TimeNs, ms_from_ns};
 
 use super::Form;
-use super::texts::{Step, Texts, TextsBuilder};
+use super::texts::{Step, Texts, TextsBuilder, each_part};
 use super::trace::{ENDED, NOT_FINITE, OTHER, Other, OtherKind, Source, Trace, Verdict};
 use crate::datapoint::{Complex, EmfValue, Statistics, summary_is_finite};
 use crate::delta::SeriesKey;
@@ -456,8 +456,11 @@ impl Recording<'_> {
     fn texts(&mut self, message: &str, (mut from, end): (usize, usize), labels: &mut &[(usize, usize)]) {
         while let Some((&(start, label_end), rest)) = labels.split_first().filter(|(label, _)| label.1 <= end)
         {
+            // Quotes are not the label's own.
+            let quote = usize::from(message.as_bytes().get(start) == Some(&b'"'));
+            let (start, label_end) = (start + quote, label_end - quote);
             self.text(message.get(from..start).unwrap_or_default(), false);
-            self.text(message.get(start..label_end).unwrap_or_default(), true);
+            each_part(message.get(start..label_end).unwrap_or_default(), |part| self.text(part, true));
             (from, *labels) = (label_end, rest);
         }
         self.text(message.get(from..end).unwrap_or_default(), false);

@@ -2,12 +2,14 @@
 
 mod builder;
 mod neighbours;
+mod parts;
 
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 pub(crate) use builder::TextsBuilder;
+pub(crate) use parts::each_part;
 
 /// What stands at a place of a document besides text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -22,7 +24,8 @@ pub(crate) enum Step {
 
 /// Documents, each a row of numbers in one of a few forms: a container has the names of its
 /// labels and metrics in common with many others, and of its own only the values of some
-/// labels and the slots of its points.
+/// labels and the slots of its points. What one label says in part that another one says,
+/// too, is kept once (see [`each_part`]).
 ///
 /// ```text
 /// forms  0: {"PodName":<text at 0>,"Version":"1","cpu":<slot at 1>,"pod":<text at 0>}
