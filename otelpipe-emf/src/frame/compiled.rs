@@ -13,8 +13,9 @@ use otelpipe_core::shared_str::SharedStr;
 use otelpipe_core::time::{NS_PER_MS, TimeNs, ms_from_ns};
 
 use super::Form;
+use super::numbers::Numbers;
 use super::texts::{Step, Texts, TextsBuilder, each_part};
-use super::trace::{ENDED, NOT_FINITE, OTHER, Other, OtherKind, Source, Trace, Verdict};
+use super::trace::{ENDED, FIRST_GROUP, NOT_FINITE, OTHER, Other, OtherKind, Source, Trace, Verdict};
 use crate::datapoint::{Complex, EmfValue, Statistics, summary_is_finite};
 use crate::delta::SeriesKey;
 use crate::document::{DocumentWriter, Written};
@@ -29,7 +30,8 @@ use crate::rules::Rules;
 /// frame that this was made from.
 #[derive(Debug)]
 pub(crate) struct Compiled {
-    verdicts: Box<[Verdict]>,
+    /// The [`Verdict`] on each slot.
+    verdicts: Numbers,
     others: Box<[Other]>,
     /// Groups of the values of `others`.
     other_groups: Box<[u32]>,
@@ -39,7 +41,11 @@ pub(crate) struct Compiled {
     rivals: Box<[u32]>,
     /// Slots of cumulative numbers, with their keys.
     increases: Box<[(u32, SeriesKey)]>,
-    groups: Box<[Group]>,
+    /// Hashes of all that decides which values come into each group, but for the time.
+    places: Box<[u64]>,
+    /// Log group and stream of each group, as positions in `names`.
+    destinations: Numbers,
+    names: Box<[(NameId, NameId)]>,
     /// The group of each document; `None` where each group has one.
     documents: Option<Box<[u32]>>,
     texts: Texts,
@@ -47,14 +53,6 @@ pub(crate) struct Compiled {
     /// What comes of putting the points into groups, and of writing these.
     arrival: EmfReport,
     pub(crate) writing: EmfReport,
-}
-
-#[derive(Debug)]
-struct Group {
-    /// Hash of all that decides which values come into it, but for the time.
-    place: u64,
-    group: NameId,
-    stream: NameId,
 }
 
 /// What the writing of a frame needs besides its numbers.
@@ -109,17 +107,15 @@ impl Compiled {
         let has_one_each = documents.iter().copied().eq(0..count(groups.groups.len()));
         writing.spliced = writing.documents;
         let places = places(&groups, rules, &state.hashers[0]);
+        let (destinations, names) = destinations(&groups);
         Some(Self {
             texts: builder.finish()?,
             documents: (!has_one_each).then(|| documents.into()),
             form,
             rivals: rivals(&places),
-            groups: groups
-                .groups
-                .iter()
-                .zip(places)
-                .map(|(group, place)| Group { place, group: group.group, stream: group.stream })
-                .collect(),
+            places: places.into(),
+            destinations,
+            names,
             verdicts: trace.verdicts.into(),
             others: trace.others.into(),
             other_groups: trace.other_groups.into(),
@@ -137,25 +133,27 @@ impl Compiled {
 
     /// Number of groups.
     pub(crate) fn groups(&self) -> usize {
-        self.groups.len()
+        self.places.len()
     }
 
     /// Number of documents.
     pub(crate) fn documents(&self) -> usize {
-        self.documents.as_ref().map_or(self.groups.len(), |documents| documents.len())
+        self.documents.as_ref().map_or(self.places.len(), |documents| documents.len())
     }
 
     /// Bytes it takes.
     pub(crate) fn bytes(&self) -> usize {
         size_of::<Self>()
             + self.texts.bytes()
-            + size_of_val(&*self.verdicts)
+            + self.verdicts.bytes()
             + size_of_val(&*self.others)
             + size_of_val(&*self.other_groups)
             + size_of_val(&*self.quantiles)
             + size_of_val(&*self.rivals)
             + size_of_val(&*self.increases)
-            + size_of_val(&*self.groups)
+            + size_of_val(&*self.places)
+            + self.destinations.bytes()
+            + size_of_val(&*self.names)
             + self.documents.as_ref().map_or(0, |documents| size_of_val(&**documents))
     }
 
@@ -166,24 +164,11 @@ impl Compiled {
     pub(crate) fn holds(&self, columns: &Columns, times: &mut [TimeNs], trial: &mut Trial) -> bool {
         columns.numbers.len() == self.verdicts.len()
             && columns.others.len() == self.others.len()
-            && self.numbers_hold(&columns.numbers, times)
-            && (self.others.is_empty() || self.others_hold(columns, times, trial))
-    }
-
-    fn numbers_hold(&self, numbers: &[Number], times: &mut [TimeNs]) -> bool {
-        numbers.iter().zip(&self.verdicts).all(|(number, verdict)| {
-            let ended = number.flags.no_recorded_value();
-            match *verdict {
-                OTHER => true,
-                ENDED => ended,
-                NOT_FINITE => !ended && !number.value.as_f64().is_finite(),
-                group => {
-                    !ended
-                        && number.value.as_f64().is_finite()
-                        && has_time(&mut times[group as usize], number.time_ns)
-                }
+            && match &self.verdicts {
+                Numbers::Narrow(verdicts) => numbers_hold(verdicts, &columns.numbers, times),
+                Numbers::Wide(verdicts) => numbers_hold(verdicts, &columns.numbers, times),
             }
-        })
+            && (self.others.is_empty() || self.others_hold(columns, times, trial))
     }
 
     fn others_hold(&self, columns: &Columns, times: &mut [TimeNs], trial: &mut Trial) -> bool {
@@ -237,9 +222,9 @@ impl Compiled {
         hasher: &LabelHasher,
         mut each: impl FnMut(u64),
     ) {
-        let mut place = |at: usize| each(placed(self.groups[at].place, ms_from_ns(times[at]), hasher));
+        let mut place = |at: usize| each(placed(self.places[at], ms_from_ns(times[at]), hasher));
         if all {
-            (0..self.groups.len()).for_each(&mut place);
+            (0..self.groups()).for_each(&mut place);
         } else {
             self.rivals.iter().for_each(|at| place(*at as usize));
         }
@@ -343,7 +328,7 @@ impl Compiled {
         for at in 0..self.documents() {
             let group = self.documents.as_ref().map_or(at, |documents| documents[at] as usize);
             let timestamp_ms = ms_from_ns(times[group]);
-            let Group { group, stream, .. } = self.groups[group];
+            let (group, stream) = self.names[self.destinations.get(group) as usize];
             out.clear();
             let escapes = self.texts.write(&mut row, out, |step, out| match step {
                 Step::Slot(slot) => number::write_json(numbers[slot as usize].value.as_f64(), out),
@@ -360,6 +345,23 @@ impl Compiled {
             emit(event, out.len() - escapes as usize);
         }
     }
+}
+
+/// Whether the numbers come to the same, see [`Compiled::holds`].
+fn numbers_hold<V: Copy + Into<Verdict>>(verdicts: &[V], numbers: &[Number], times: &mut [TimeNs]) -> bool {
+    numbers.iter().zip(verdicts).all(|(number, verdict)| {
+        let ended = number.flags.no_recorded_value();
+        match (*verdict).into() {
+            OTHER => true,
+            ENDED => ended,
+            NOT_FINITE => !ended && !number.value.as_f64().is_finite(),
+            group => {
+                !ended
+                    && number.value.as_f64().is_finite()
+                    && has_time(&mut times[(group - FIRST_GROUP) as usize], number.time_ns)
+            }
+        }
+    })
 }
 
 /// What [`Compiled::placed`] says of the groups of a batch that is not compiled. `false` if
@@ -521,6 +523,20 @@ fn places(groups: &Groups<'_>, rules: &Rules, hasher: &LabelHasher) -> Vec<u64> 
         hasher.one((group.labels, group.kind, group.part, namespace, names))
     };
     groups.groups.iter().map(place).collect()
+}
+
+/// The log group and stream of each group, as a position among all that there are.
+fn destinations(groups: &Groups<'_>) -> (Numbers, Box<[(NameId, NameId)]>) {
+    let mut names: Vec<(NameId, NameId)> =
+        groups.groups.iter().map(|group| (group.group, group.stream)).collect();
+    names.sort_unstable();
+    names.dedup();
+    let position = |group: &crate::group::Group<'_>| {
+        let position = names.partition_point(|name| *name < (group.group, group.stream));
+        count(position)
+    };
+    let positions: Vec<u32> = groups.groups.iter().map(position).collect();
+    (positions.into(), names.into())
 }
 
 /// Groups whose place is that of another one.

@@ -1,6 +1,7 @@
 //! Documents of frames whose shape is known: text that stays, with numbers between.
 
 pub(crate) mod compiled;
+mod numbers;
 mod strain;
 mod texts;
 pub(crate) mod trace;

@@ -5,15 +5,18 @@ use alloc::vec::Vec;
 use crate::delta::SeriesKey;
 use crate::report::DropReason;
 
-/// What becomes of the number at a slot: position of its group, or one of the marks.
+/// What becomes of the number at a slot: one of the marks, or from [`FIRST_GROUP`] on the
+/// position of its group.
 pub(crate) type Verdict = u32;
 
 /// The point says that its series ended.
-pub(crate) const ENDED: Verdict = u32::MAX;
+pub(crate) const ENDED: Verdict = 0;
 /// The value is no finite number.
-pub(crate) const NOT_FINITE: Verdict = u32::MAX - 1;
+pub(crate) const NOT_FINITE: Verdict = 1;
 /// The point is no number, see [`Other`].
-pub(crate) const OTHER: Verdict = u32::MAX - 2;
+pub(crate) const OTHER: Verdict = 2;
+/// It comes into the first group.
+pub(crate) const FIRST_GROUP: Verdict = 3;
 
 /// Where a value comes from.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -113,7 +116,7 @@ impl Trace {
                 Source::Other(position(self.other_groups.len()))
             }
             (Some(verdict), _) => {
-                *verdict = group;
+                *verdict = FIRST_GROUP + group;
                 match self.increases.last() {
                     Some((of, _)) if *of == slot => Source::Increase(position(self.increases.len())),
                     _ => Source::Slot(slot),

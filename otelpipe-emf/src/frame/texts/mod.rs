@@ -6,10 +6,11 @@ mod parts;
 
 use alloc::boxed::Box;
 use alloc::string::String;
-use alloc::vec::Vec;
 
 pub(crate) use builder::TextsBuilder;
 pub(crate) use parts::each_part;
+
+use super::numbers::Numbers;
 
 /// What stands at a place of a document besides text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -39,7 +40,8 @@ pub(crate) struct Texts {
     forms: Box<[Form]>,
     /// Of all forms.
     places: Box<[Place]>,
-    rows: Rows,
+    /// Form and numbers of each document.
+    rows: Numbers,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -50,13 +52,6 @@ struct Form {
     width: u32,
     /// See [`TextsBuilder::end`].
     escapes: u32,
-}
-
-/// Form and numbers of each document, in as few bytes as the largest number allows.
-#[derive(Debug)]
-enum Rows {
-    Narrow(Box<[u16]>),
-    Wide(Box<[u32]>),
 }
 
 /// A place of a form in four bytes: its kind, and which one.
@@ -108,30 +103,13 @@ impl Place {
     }
 }
 
-impl Default for Rows {
-    fn default() -> Self {
-        Self::Narrow(Box::default())
-    }
-}
-
-impl From<Vec<u32>> for Rows {
-    fn from(rows: Vec<u32>) -> Self {
-        let narrow: Option<Box<[u16]>> = rows.iter().map(|number| u16::try_from(*number).ok()).collect();
-        narrow.map_or_else(|| Self::Wide(rows.into()), Self::Narrow)
-    }
-}
-
 impl Texts {
     pub(crate) fn bytes(&self) -> usize {
-        let rows = match &self.rows {
-            Rows::Narrow(rows) => size_of_val(&**rows),
-            Rows::Wide(rows) => size_of_val(&**rows),
-        };
         self.text.len()
             + size_of_val(&*self.ends)
             + size_of_val(&*self.forms)
             + size_of_val(&*self.places)
-            + rows
+            + self.rows.bytes()
     }
 
     /// Appends the document whose row begins at `row` (the first one's at 0), and moves on
@@ -145,8 +123,8 @@ impl Texts {
         fill: impl FnMut(Step, &mut String),
     ) -> u32 {
         match &self.rows {
-            Rows::Narrow(rows) => self.write_row(rows, row, out, fill),
-            Rows::Wide(rows) => self.write_row(rows, row, out, fill),
+            Numbers::Narrow(rows) => self.write_row(rows, row, out, fill),
+            Numbers::Wide(rows) => self.write_row(rows, row, out, fill),
         }
     }
 
@@ -195,6 +173,7 @@ mod tests {
     use alloc::format;
     use alloc::string::ToString;
     use alloc::vec;
+    use alloc::vec::Vec;
     use proptest::prelude::*;
 
     /// What a document is put together from.
@@ -276,7 +255,9 @@ mod tests {
         assert_eq!(texts.forms.len(), 1);
         assert_eq!(&*texts.text, "{cluster:c,pod:,name:,all:,cpu:}axby");
         // Form, pod, name, slot.
-        assert!(matches!(&texts.rows, Rows::Narrow(rows) if **rows == [0, 5, 6, 7, 0, 7, 6, 8, 0, 5, 8, 9]));
+        assert!(
+            matches!(&texts.rows, Numbers::Narrow(rows) if **rows == [0, 5, 6, 7, 0, 7, 6, 8, 0, 5, 8, 9])
+        );
         assert_eq!(written(&texts, 3)[2].0, "{cluster:c,pod:a,name:y,all:a,cpu:9}");
     }
 
@@ -285,7 +266,7 @@ mod tests {
         let texts = build(&[container("a", "x", 7), container("a", "x", 8)]);
         assert_eq!(&*texts.text, "{cluster:c,pod:a,name:x,all:a,cpu:}");
         assert_eq!((texts.ends.len(), texts.places.len()), (2, 3));
-        assert!(matches!(&texts.rows, Rows::Narrow(rows) if **rows == [0, 7, 0, 8]));
+        assert!(matches!(&texts.rows, Numbers::Narrow(rows) if **rows == [0, 7, 0, 8]));
     }
 
     #[test]
@@ -311,7 +292,7 @@ mod tests {
     fn numbers_beyond_two_bytes_widen_all_rows() {
         let documents = [container("a", "x", 65_535), container("b", "x", 65_536)];
         let texts = build(&documents);
-        assert!(matches!(texts.rows, Rows::Wide(_)));
+        assert!(matches!(texts.rows, Numbers::Wide(_)));
         assert_eq!(written(&texts, 2), expected(&documents));
     }
 
