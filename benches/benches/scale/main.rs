@@ -122,8 +122,10 @@ enum Lines {
     LeftOut,
 }
 
-const WORK: [Work; 9] = [
+const WORK: [Work; 10] = [
     Work { name: "EKS document", sink: Sink::Emf, lines: Lines::All, churn: 0 },
+    // One pod of each node.
+    Work { name: "EKS document, 2 % churn", sink: Sink::Emf, lines: Lines::All, churn: 2 },
     Work { name: "EKS document, 30 % churn", sink: Sink::Emf, lines: Lines::All, churn: 30 },
     Work { name: "EKS document, reference engine", sink: Sink::EmfByReference, lines: Lines::All, churn: 0 },
     Work { name: "EKS document, kept series only", sink: Sink::Emf, lines: Lines::Kept, churn: 0 },

@@ -79,7 +79,7 @@ impl Report {
             "# Scale\n\nMeasured {} at `{}`; repeat with `benches/run scale`. As JSON: [scale.json](scale.json).\n\n\
              **Work.** cAdvisor text of nodes with up to 8,000 series, scraped once a minute, from the body to EMF \
              documents (the EKS document) or compressed write requests, in one thread and without sockets. With \
-             churn, three of ten pods are others at every scrape.\n\n\
+             churn, so many of a hundred pods are others at every scrape.\n\n\
              {}\n\n\
              **Method.** Processor time of the thread; the median of five scrapes of all nodes after two. Held is \
              what was asked of the allocator and not given back after the last of them; bytes a series is the slope \
