@@ -170,18 +170,18 @@ fn equal_lists_in_other_places_are_the_same_series() {
 
 #[test]
 fn a_source_that_never_repeats_itself_is_left_to_the_reference_engine_for_a_while() {
-    let (mut pipeline, mut pods) = (Pipeline::new(stages()), Pods::new("a", 30));
-    for scrape in 0..20 {
+    let (mut pipeline, mut pods) = (Pipeline::new(stages()), Pods::new("a", 90));
+    for scrape in 0..80 {
         pods.lists.rotate_left(1);
         let left = feed(&mut pipeline, &mut pods, f64::from(scrape));
-        assert_eq!(left, if scrape == 0 { 0 } else { 30 });
+        assert_eq!(left, if scrape == 0 { 0 } else { 90 });
     }
     let counts = pipeline.counts();
-    assert_eq!((counts.compiled, counts.reference), (7, 13));
+    assert_eq!((counts.compiled, counts.reference), (8, 72));
     let mut calm = Pods::new("b", 5);
     (0..3).for_each(|value| _ = feed(&mut pipeline, &mut calm, f64::from(value)));
     let counts = pipeline.counts();
-    assert_eq!((counts.compiled, counts.reference), (8, 14), "another source is not concerned");
+    assert_eq!((counts.compiled, counts.reference), (9, 73), "another source is not concerned");
 }
 
 #[test]

@@ -39,6 +39,9 @@ const NODE: usize = 8_000;
 /// Scrapes before a series is known in every way: the first has no rate yet.
 const WARM_UP: usize = 2;
 
+/// Scrapes after which a target that is never the same counts as such.
+const WARM_UP_WITH_CHURN: usize = 10;
+
 /// Scrapes of every node of which the median counts.
 const SCRAPES: usize = 5;
 
@@ -144,7 +147,8 @@ impl Work {
         let mut pipeline = Pipeline::start(self.sink, pages.len());
         let mut body = Vec::new();
         let mut rounds = Vec::new();
-        for scrape in 0..WARM_UP + SCRAPES {
+        let warm_up = if self.churn > 0 { WARM_UP_WITH_CHURN } else { WARM_UP };
+        for scrape in 0..warm_up + SCRAPES {
             if self.churn > 0 {
                 pages = sizes.iter().enumerate().map(|(node, size)| self.page(node, *size, scrape)).collect();
             }
@@ -158,7 +162,7 @@ impl Work {
             round.add(0, || pipeline.finish(at_ms));
             rounds.push(round);
         }
-        let mut known = rounds.split_off(WARM_UP);
+        let mut known = rounds.split_off(warm_up);
         let held: i64 = rounds.iter().chain(&known).map(|round| round.counts.held).sum();
         known.sort_by(|one, other| one.each(one.worked).total_cmp(&other.each(other.worked)));
         let median = &known[SCRAPES / 2];

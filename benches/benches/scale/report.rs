@@ -81,8 +81,8 @@ impl Report {
              documents (the EKS document) or compressed write requests, in one thread and without sockets. With \
              churn, so many of a hundred pods are others at every scrape.\n\n\
              {}\n\n\
-             **Method.** Processor time of the thread; the median of five scrapes of all nodes after two. Held is \
-             what was asked of the allocator and not given back after the last of them; bytes a series is the slope \
+             **Method.** Processor time of the thread; the median of five scrapes of all nodes after two, with \
+             churn after ten. Held is what was asked of the allocator and not given back after the last of them; bytes a series is the slope \
              from the second to the last number of series.\n\n{}\n![lines](scale.svg)\n",
             self.circumstances.date,
             self.circumstances.commit,

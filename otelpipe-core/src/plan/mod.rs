@@ -133,6 +133,8 @@ struct Source {
     misses: u32,
     /// Batches that are left to the reference engine.
     resting: u32,
+    /// Batches in a row that went without a plan.
+    unplanned: u32,
     /// Frames come from it; a batch says that they will have another shape from now on.
     sends_frames: bool,
 }
@@ -315,18 +317,18 @@ impl Pipeline {
         let Self { stages, sources, counts, columns, scratch, .. } = self;
         let source = sources.entry(key).or_default();
         source.used_at_ns = now_ns;
-        if source.sends_frames {
+        let known = if source.sends_frames { None } else { source.recall(&batch) };
+        let Some(at) = known else {
             counts.reference += 1;
             let left = run_reference(stages, 0, batch, now_ns, observe);
-            stages.iter_mut().for_each(Stage::forget_edits);
-            return left;
-        }
-        let Some(at) = source.recall(&batch) else {
-            counts.reference += 1;
-            let left = run_reference(stages, 0, batch, now_ns, observe);
-            stages.iter_mut().for_each(Stage::forget_edits);
+            // What was made of its lists is of use if it goes on without a plan.
+            if source.unplanned == 0 {
+                stages.iter_mut().for_each(Stage::forget_edits);
+            }
+            source.unplanned = source.unplanned.saturating_add(1);
             return left;
         };
+        source.unplanned = 0;
         source.plans[..=at].rotate_right(1);
         let Plan { shape, node } = &mut source.plans[0];
         let mut run =
@@ -360,7 +362,8 @@ impl Source {
         }
         self.misses += 1;
         if self.misses >= Pipeline::MOST_MISSES {
-            (self.misses, self.resting) = (0, Pipeline::REST);
+            // One more after that, and it rests again.
+            (self.misses, self.resting) = (Pipeline::MOST_MISSES - 1, Pipeline::REST);
         }
         let is_first = self.plans.is_empty();
         self.plans.truncate(Pipeline::MOST_SHAPES - 1);
