@@ -17,6 +17,9 @@ pub struct GoDuration(Duration);
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub struct PromDuration(Duration);
 
+/// By this name the deserializer of the configuration knows a [`GoDuration`].
+pub(super) const TYPE_NAME: &str = "otelpipe::GoDuration";
+
 impl GoDuration {
     /// A setting of that length.
     pub const fn new(duration: Duration) -> Self {
@@ -142,11 +145,15 @@ impl<'de> Deserialize<'de> for GoDuration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct DurationVisitor;
 
-        impl Visitor<'_> for DurationVisitor {
+        impl<'de> Visitor<'de> for DurationVisitor {
             type Value = GoDuration;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a duration such as `30s`")
+            }
+
+            fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<GoDuration, D::Error> {
+                inner.deserialize_any(self)
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<GoDuration, E> {
@@ -164,7 +171,7 @@ impl<'de> Deserialize<'de> for GoDuration {
                 )
             }
         }
-        deserializer.deserialize_any(DurationVisitor)
+        deserializer.deserialize_newtype_struct(TYPE_NAME, DurationVisitor)
     }
 }
 

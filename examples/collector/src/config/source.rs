@@ -1,5 +1,6 @@
 //! Where configuration comes from, and how several sources become one.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -116,7 +117,8 @@ fn read(location: &str, providers: &Providers<'_>, problems: &mut Problems) -> O
     let node = yaml::parse(&found.text, &file, problems)?;
     if node.is_null() {
         let fix = "a file mounted from a ConfigMap is empty when its key is another";
-        problems.warning(Some(&Span::start_of(&file)), "", "the configuration is empty", Some(fix.into()));
+        let fix = uri.starts_with("file:").then(|| fix.to_owned());
+        problems.warning(Some(&Span::start_of(&file)), "", "the configuration is empty", fix);
     }
     top_level(node, problems)
 }
@@ -249,7 +251,16 @@ impl Providers<'_> {
             "yaml" => Ok(Retrieved { text: value.to_owned(), file: None }),
             "file" => match std::fs::read_to_string(Path::new(value)) {
                 Ok(text) => Ok(source(text, problems)),
-                Err(error) => Err(format!("cannot read the file {value}: {error}").into()),
+                Err(error) => Err(Refusal {
+                    text: format!("cannot read the file {value}: {error}"),
+                    fix: match error.kind() {
+                        ErrorKind::InvalidData => {
+                            Some("a configuration is YAML, written as UTF-8".to_owned())
+                        }
+                        ErrorKind::IsADirectory => Some("name the file in it".to_owned()),
+                        _ => None,
+                    },
+                }),
             },
             "http" | "https" => Ok(source(self.fetch.get(uri)?, problems)),
             "s3" => Err(Refusal {

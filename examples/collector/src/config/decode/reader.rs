@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::de::{Deserializer, IntoDeserializer, Visitor};
 
+use super::super::duration;
 use super::super::no_effect;
 use super::super::node::{Key, Node, Value};
 use super::super::suggest;
@@ -78,7 +79,12 @@ impl<'n, 's, 'p> Reader<'n, 's, 'p> {
             Fault::Expected(expected) => {
                 (format!("expected {expected}, found {}", describe(node)), type_fix(node, &expected))
             }
-            Fault::Custom(message) => (message, None),
+            Fault::Custom(message) => {
+                let fix = message.starts_with("not a valid duration").then(|| {
+                    "a duration is a number with a unit, such as `30s`, or several: `1h30m`".to_owned()
+                });
+                (message, fix)
+            }
             Fault::Again => unreachable!("returned above"),
         };
         Err(state.refuse(node, path, message, fix))
@@ -264,6 +270,11 @@ impl<'n> Deserializer<'n> for Reader<'n, '_, '_> {
         let result = Self::settle(node, &path, place, in_option, state, visitor.visit_newtype_struct(self));
         if name == no_effect::TYPE_NAME && result.is_ok() && !node.is_zero() {
             state.problems.borrow_mut().warning(Some(&node.span), &path, no_effect::NO_EFFECT, None);
+        }
+        if let (duration::TYPE_NAME, Value::Int(ns @ 1..1_000)) = (name, &node.value) {
+            let message = format!("a number without a unit is nanoseconds: this is {ns}ns");
+            let fix = Some(format!("write `{ns}s` if seconds are meant"));
+            state.problems.borrow_mut().warning(Some(&node.span), &path, message, fix);
         }
         result
     }
