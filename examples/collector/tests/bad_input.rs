@@ -101,6 +101,20 @@ fn garbage_is_no_exposition() {
 }
 
 #[test]
+fn a_web_page_is_named_also_where_it_calls_itself_text() {
+    check_scrape("page", "", || Reply::exposition("<!DOCTYPE html>\n"), &["web page", "metrics_path"]);
+}
+
+#[test]
+fn a_target_without_tls_is_named() {
+    let folder = Folder::new("no-tls");
+    let server = Server::http(|_| Reply::exposition("a 1\n"));
+    let collector = start(&folder, &scraping(&server.address(), "        scheme: https"), &[]);
+    collector.wait_for_line(&["scrape failed", "does not answer with TLS", "write `scheme: http`"]);
+    end(collector);
+}
+
+#[test]
 fn a_target_that_hangs_is_given_up_at_its_timeout() {
     check_scrape("hangs", "", Reply::nothing, &["within 250ms", "raise scrape_timeout"]);
 }

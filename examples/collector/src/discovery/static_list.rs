@@ -9,7 +9,8 @@ use super::{TargetGroup, read_groups};
 pub fn read(node: &Node, path: &str, relabeled: bool, problems: &mut Problems) -> Vec<TargetGroup> {
     let groups = read_groups(node, path, "", problems);
     if !relabeled {
-        for (at, group) in groups.iter().enumerate() {
+        for group in &groups {
+            let at = group.source.trim_start_matches(':'); // its number in the list
             for (index, target) in group.targets.iter().enumerate() {
                 let address = target.get("__address__").unwrap_or_default();
                 if address.contains('/') {

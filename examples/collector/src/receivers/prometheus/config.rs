@@ -11,7 +11,7 @@ use serde::de::IgnoredAny;
 
 use crate::component::BuildContext;
 use crate::config::{
-    ComponentId, GoDuration, Leniency, NO_EFFECT, Node, Problems, PromDuration, Value, decode,
+    ComponentId, GoDuration, Leniency, NO_EFFECT, Node, Problems, PromDuration, Value, decode, suggest,
 };
 use crate::discovery::file::{FileDiscovery, is_valid_path};
 use crate::discovery::http::HttpDiscovery;
@@ -176,6 +176,15 @@ impl Settings {
         }
         let job = self.jobs.len();
         self.read_discovery(&discovery_keys, path, job, !config.relabel_configs.is_empty(), cx, problems);
+        problems.set_context(path); // others have set theirs since
+        if !["http", "https"].contains(&config.scheme.as_str()) {
+            problems.warning_at(
+                node,
+                "scheme",
+                format!("nothing can be scraped by {:?}", config.scheme),
+                suggest::fix(&config.scheme, &["http", "https"], "the schemes are"),
+            );
+        }
         match ScrapeRules::compile(&config, global, options) {
             Ok(rules) => {
                 if rules.renames_metrics() {
@@ -342,8 +351,7 @@ fn refuse_sections(config: &Node, path: &str, problems: &mut Problems) {
                 Some("write the jobs into scrape_configs, or pass several --config files".into()),
             );
         } else if !SECTIONS.contains(&name) {
-            let fix = crate::config::suggest::closest(name, SECTIONS)
-                .map(|known| format!("did you mean `{known}`?"));
+            let fix = suggest::fix(name, &SECTIONS, "the sections are");
             problems.error(
                 Some(&key.span),
                 &format!("{path}::{name}"),

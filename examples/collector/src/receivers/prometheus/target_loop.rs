@@ -198,6 +198,9 @@ fn remedy_of_request(error: &FetchError) -> &'static str {
         FetchError::Http(HttpError::Connect { reason, .. }) if reason.contains("UnknownIssuer") => {
             " (name the CA that signed it in tls_config.ca_file)"
         }
+        FetchError::Http(HttpError::Connect { reason, .. }) if reason.contains("InvalidContentType") => {
+            " (it does not answer with TLS: write `scheme: http` if it speaks plain HTTP)"
+        }
         FetchError::Http(HttpError::Connect { reason, .. }) if reason.contains("not valid for name") => {
             " (set tls_config.server_name to a name that the certificate has)"
         }
@@ -209,7 +212,10 @@ fn remedy_of_request(error: &FetchError) -> &'static str {
 fn remedy(error: &ScrapeError, content_type: &str) -> &'static str {
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     match error {
-        ScrapeError::Parse(_) if matches!(media_type, "text/html" | "application/json") => {
+        ScrapeError::Parse(error)
+            if matches!(media_type, "text/html" | "application/json")
+                || error.to_string().ends_with("while parsing: \"<\"") =>
+        {
             " (the answer is a web page or JSON and no exposition: check the address and metrics_path)"
         }
         ScrapeError::Limit(LimitError::BodySize) => " (raise body_size_limit if the target is to be trusted)",
