@@ -149,6 +149,36 @@ pub struct Loaded {
     pub problems: Problems,
 }
 
+impl Cli {
+    /// Whether what the command says is to be JSON.
+    pub fn json(&self) -> bool {
+        match &self.command {
+            None => false,
+            Some(Command::Run(args)) => args.json,
+            Some(Command::Check(args)) => args.json,
+            Some(Command::Components(args)) => args.json,
+            Some(Command::Replay(args)) => args.json,
+            Some(Command::Demo(args)) => args.json,
+            Some(Command::Healthcheck(args)) => args.json,
+        }
+    }
+
+    /// What is wrong with the arguments besides their form: a command without configuration
+    /// is given one.
+    pub fn conflict(&self) -> Option<String> {
+        let ConfigArgs { configs, sets, gates } = &self.config;
+        let name = match &self.command {
+            Some(Command::Components(_)) => "components",
+            Some(Command::Demo(_)) => "demo",
+            Some(Command::Healthcheck(_)) => "healthcheck",
+            _ => return None,
+        };
+        let given = [("--config", configs), ("--set", sets), ("--feature-gates", gates)];
+        let (argument, _) = given.into_iter().find(|(_, values)| !values.is_empty())?;
+        Some(format!("the argument '{argument}' cannot be used with '{name}', which reads no configuration"))
+    }
+}
+
 impl ConfigArgs {
     /// Reads, merges, expands and structures the configuration.
     pub fn load(&self, env: &Env, fetch: &dyn Fetch) -> Loaded {
@@ -167,7 +197,7 @@ impl ConfigArgs {
 
 /// Whether messages on `stream` may be coloured: it is a terminal and `NO_COLOR` is not set.
 pub fn colored(stream: &impl std::io::IsTerminal, env: &Env) -> bool {
-    stream.is_terminal() && env.get("NO_COLOR").is_none()
+    stream.is_terminal() && env.get("NO_COLOR").is_none() && env.get("TERM") != Some("dumb")
 }
 
 /// The environment with the lines of ADOT's `extracfg.txt` set as well.

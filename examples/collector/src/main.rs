@@ -3,11 +3,13 @@
 use std::io;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 use otelpipe_collector::cli::{Cli, Command, RunArgs, with_extra_config};
 use otelpipe_collector::commands::{check, components, demo, healthcheck, replay, run};
 use otelpipe_collector::config::fetch::HttpFetch;
 use otelpipe_collector::env::Env;
+use serde_json::json;
 
 /// Where ADOT's packages keep settings that are meant as environment variables.
 const EXTRA_CONFIG: &str = "/opt/aws/aws-otel-collector/etc/extracfg.txt";
@@ -22,6 +24,10 @@ fn environment() -> Env {
 
 fn main() -> ExitCode {
     let cli = Cli::parse_from(healthcheck::arguments(std::env::args_os().collect()));
+    if let Some(conflict) = cli.conflict() {
+        Cli::command().error(ErrorKind::ArgumentConflict, conflict).exit();
+    }
+    let json = cli.json();
     let env = environment();
     let fetch = HttpFetch::new(&env);
     let (out, err) = (&mut io::stdout(), &mut io::stderr());
@@ -45,7 +51,11 @@ fn main() -> ExitCode {
         Command::Healthcheck(args) => healthcheck::run(&args, out, err),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("error: {error}");
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => {} // as with `| head`: nobody reads on
+            _ if json => eprintln!("{}", json!({"severity": "error", "message": error.to_string()})),
+            _ => eprintln!("error: {error}"),
+        }
         ExitCode::FAILURE
     })
 }

@@ -20,6 +20,6 @@ pub fn run(args: &DemoArgs, out: &mut dyn Write, err: &mut dyn Write) -> io::Res
         pause: if terminal { Duration::from_secs(1) } else { Duration::ZERO },
         json: args.json,
     };
-    demo::run(options, out, err).map_err(io::Error::other)?;
+    demo::run(options, out, err)?;
     Ok(ExitCode::SUCCESS)
 }

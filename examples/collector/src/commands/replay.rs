@@ -28,7 +28,8 @@ pub fn run(
     err: &mut dyn Write,
 ) -> io::Result<ExitCode> {
     let mut loaded = config.load(env, fetch);
-    let scrapes = recording::find(&args.input).map_err(io::Error::other)?;
+    let unreadable = |error| io::Error::other(format!("cannot read --input {error}"));
+    let scrapes = recording::find(&args.input).map_err(unreadable)?;
     let mut now_ms = scrapes.iter().find_map(|scrape| scrape.at_ms).unwrap_or_else(clock::now_ms);
     let mut cx = super::run::context(env, loaded.gates.clone());
     cx.now_ns = otelpipe_core::time::ns_from_ms(now_ms);
@@ -87,8 +88,13 @@ pub fn run(
     } else {
         writeln!(
             err,
-            "replayed {} scrapes with {} samples: {} points in, {} out, {} lines",
-            totals.scrapes, totals.samples, totals.points_in, totals.points_out, totals.lines
+            "replayed {} {} with {} samples: {} points in, {} out, {} lines",
+            totals.scrapes,
+            if totals.scrapes == 1 { "scrape" } else { "scrapes" },
+            totals.samples,
+            totals.points_in,
+            totals.points_out,
+            totals.lines
         )?;
     }
     Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -6,7 +6,7 @@
 
 pub mod cluster;
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ pub struct Options {
 /// # Errors
 ///
 /// The configuration does not build, or a stream cannot be written.
-pub fn run(options: Options, out: &mut dyn Write, summary: &mut dyn Write) -> Result<(), String> {
+pub fn run(options: Options, out: &mut dyn Write, summary: &mut dyn Write) -> io::Result<()> {
     let mut problems = Problems::new();
     let env = Env::from_iter([
         ("OTEL_RESOURCE_ATTRIBUTES", "ClusterName=demo,cloud.provider=aws,cloud.platform=aws_eks"),
@@ -62,9 +62,9 @@ pub fn run(options: Options, out: &mut dyn Write, summary: &mut dyn Write) -> Re
     };
     let engine = load_text("eks-mixed-emf.yaml", CONFIG, &env, &mut problems)
         .and_then(|config| Engine::build(&config, None, &cx, &mut problems));
-    let Some(mut engine) = engine else { return Err(problems.render(false)) };
+    let Some(mut engine) = engine else { return Err(io::Error::other(problems.render(false))) };
     let nodes = cluster::nodes();
-    engine.discover_nodes(&node_list(&nodes))?;
+    engine.discover_nodes(&node_list(&nodes)).map_err(io::Error::other)?;
     let terminal = std::io::stdout().is_terminal();
     let mut round = 0;
     while options.rounds.is_none_or(|rounds| round < rounds) {
@@ -76,25 +76,23 @@ pub fn run(options: Options, out: &mut dyn Write, summary: &mut dyn Write) -> Re
         for node in &nodes {
             let uptime_s = 3_600.0 + 60.0 * count(round);
             let body = node.exposition(at_ms, uptime_s);
-            engine
-                .scrape(&node.name, body.as_bytes(), at_ms, &mut documents)
-                .map_err(|error| error.to_string())?;
+            engine.scrape(&node.name, body.as_bytes(), at_ms, &mut documents)?;
         }
         // The batch processor hands over when its minute is up.
-        engine.finish(at_ms + STEP_MS - 1, &mut documents).map_err(|error| error.to_string())?;
-        show(&documents, &options, out).map_err(|error| error.to_string())?;
+        engine.finish(at_ms + STEP_MS - 1, &mut documents)?;
+        show(&documents, &options, out)?;
         round += 1;
         if terminal && options.rounds.is_none() {
-            write_summary(&engine, &nodes, round, &options, summary).map_err(|error| error.to_string())?;
+            write_summary(&engine, &nodes, round, &options, summary)?;
         }
     }
     if !(terminal && options.rounds.is_none()) {
-        write_summary(&engine, &nodes, round, &options, summary).map_err(|error| error.to_string())?;
+        write_summary(&engine, &nodes, round, &options, summary)?;
     }
     Ok(())
 }
 
-fn show(documents: &[u8], options: &Options, out: &mut dyn Write) -> std::io::Result<()> {
+fn show(documents: &[u8], options: &Options, out: &mut dyn Write) -> io::Result<()> {
     let lines = documents.split_inclusive(|byte| *byte == b'\n');
     for line in lines.clone().take(options.documents) {
         out.write_all(line)?;
@@ -112,7 +110,7 @@ fn write_summary(
     rounds: usize,
     options: &Options,
     out: &mut dyn Write,
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     let totals = engine.totals;
     let usage = process_usage();
     if options.json {
