@@ -16,7 +16,8 @@ pub fn build(
     problems: &mut Problems,
 ) -> Option<Box<dyn Processor>> {
     let rule = compiled(id, node, problems, |config: &DeltaToRateConfig| {
-        DeltaToRate::compile(config).map_err(|error| ("metrics".to_owned(), error.to_string()))
+        // the error names the key itself
+        DeltaToRate::compile(config).map_err(|error| (String::new(), error.to_string()))
     })?;
     let mut counter = Counter::new(id, cx);
     Some(Box::new(CoreStage::new(Stage::Rate(rule), move |outcome: &StageOutcome| {

@@ -9,15 +9,14 @@ use async_trait::async_trait;
 use otelpipe_core::batch::MetricBatch;
 use otelpipe_core::frame::Metrics;
 use otelpipe_core::time::TimeNs;
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer, Visitor};
 use tokio::time::Instant;
 
 use crate::component::{BuildContext, ComponentError, Exporter};
 use crate::config::{ComponentId, Leniency, NoEffect, Node, Problems, decode};
 
 /// How much is shown of a batch.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Verbosity {
     /// One line with the number of metrics and points.
     #[default]
@@ -28,8 +27,30 @@ pub enum Verbosity {
     Detailed,
 }
 
+/// In any case of letters, as in ADOT.
+impl<'de> Deserialize<'de> for Verbosity {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Word;
+        impl Visitor<'_> for Word {
+            type Value = Verbosity;
+            fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str("one of: basic, normal, detailed")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Verbosity, E> {
+                match text.to_ascii_lowercase().as_str() {
+                    "basic" => Ok(Verbosity::Basic),
+                    "normal" => Ok(Verbosity::Normal),
+                    "detailed" => Ok(Verbosity::Detailed),
+                    _ => Err(E::unknown_variant(text, &["basic", "normal", "detailed"])),
+                }
+            }
+        }
+        deserializer.deserialize_str(Word)
+    }
+}
+
 /// The exporter's settings, as users write them.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DebugConfig {
     /// How much is shown. Default: basic.

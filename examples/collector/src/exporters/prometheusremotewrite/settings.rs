@@ -229,7 +229,11 @@ fn translator(
 fn endpoint(node: &Node, http: &HttpSettings, problems: &mut Problems) -> Option<Uri> {
     if http.endpoint.is_empty() {
         let fix = "write the store's URL, such as `endpoint: http://prometheus:9090/api/v1/write`";
-        problems.error_at(node, "endpoint", "the key `endpoint` is missing", Some(fix.into()));
+        let message = match node.get("endpoint") {
+            Some(_) => "`endpoint` is empty",
+            None => "the key `endpoint` is missing",
+        };
+        problems.error_at(node, "endpoint", message, Some(fix.into()));
         return None;
     }
     let url = absolute_url(&http.endpoint);
