@@ -15,6 +15,7 @@ use tracing_subscriber::{Registry, reload};
 use crate::config::{Leniency, NO_EFFECT, NoEffect, Node, Problems, decode, idle, suggest};
 use crate::env::Env;
 use crate::own_metrics::Naming;
+use crate::pages;
 
 /// What `service.telemetry` asks for.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -256,7 +257,11 @@ impl Telemetry {
             "stderr" => BoxMakeWriter::new(io::stderr),
             "stdout" => BoxMakeWriter::new(io::stdout),
             path => {
-                let file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
+                let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+                let file = file.map_err(|error| {
+                    let text = format!("cannot write the log to {path}: {error}");
+                    io::Error::new(error.kind(), text + "; change service::telemetry::logs::output_paths")
+                })?;
                 BoxMakeWriter::new(Mutex::new(file))
             }
         };
@@ -286,6 +291,10 @@ impl Metrics {
                 "the key `address` has moved to `readers`",
                 Some(fix),
             );
+        }
+        if let Some(address) = self.address.as_deref().filter(|address| !pages::is_address(address)) {
+            let message = format!("{address:?} is no address to listen on");
+            problems.error_at(node, "metrics::address", message, Some(pages::ADDRESS_FIX.into()));
         }
         if !self.is_served(node, problems) {
             return Vec::new();

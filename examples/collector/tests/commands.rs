@@ -157,6 +157,108 @@ fn notes_are_for_check_and_for_starts_that_log_everything() {
     }
 }
 
+/// What `check` says, as `line:column severity path: message`.
+fn checked(config: &str) -> Vec<String> {
+    let check = otelpipe(&["check", "--json", "--config", config]);
+    let problems: Vec<Value> = serde_json::from_str(&check.stdout).unwrap();
+    let line = |problem: &Value| {
+        let text = |key: &str| problem[key].as_str().unwrap_or_default().to_owned();
+        let (line, column) = (&problem["line"], &problem["column"]);
+        format!("{line}:{column} {} {}: {}", text("severity"), text("path"), text("message"))
+    };
+    problems.iter().map(line).collect()
+}
+
+#[test]
+fn check_finds_what_would_only_fail_at_start_or_at_every_scrape() {
+    let folder = Folder::new("stranger");
+    let config = folder.write(
+        "config.yaml",
+        "receivers:
+  prometheus:
+    config:
+      scrape_configs:
+        - job_name:
+          static_configs: [{targets: 'a:1'}, {targets: ['http://a:1/x']}]
+        - {job_name: b, scheme: htps, relabel_configs: [{action: kep}], kubernetes_sd_configs: [{role: pod}]}
+        - {job_name: c, scrape_interval: 10}
+  statsd: {endpoint: nowhere}
+processors:
+  batch: {timeout: 5}
+  deltatorate:
+exporters:
+  debug: {verbosity: Detailed}
+  debug/2: {verbosity: loud}
+  prometheus: {endpoint: ':http'}
+  prometheus_remote_write: {endpoint: ''}
+extensions:
+  health_check: {endpoint: '13133'}
+service:
+  telemetry: {metrics: {readers: [], address: localhost}}
+  pipelines: {metrics: {receivers: [prometheus], exporters: [debug]}}
+",
+    );
+    let job = "receivers::prometheus::config::scrape_configs";
+    assert_eq!(
+        checked(&config),
+        [
+            "21:47 warning service::telemetry::metrics::address: the key `address` has moved to `readers`",
+            "21:47 error service::telemetry::metrics::address: \"localhost\" is no address to listen on",
+            "19:28 error extensions::health_check::endpoint: \"13133\" is no address to listen on",
+            &format!(
+                "6:38 error {job}[0]::static_configs[0]::targets: expected a list, found the text `a:1`"
+            ),
+            &format!(
+                "6:57 error {job}[0]::static_configs[1].targets[0]: \"http://a:1/x\" is not a valid hostname"
+            ),
+            &format!("5:11 error {job}[0]::job_name: job_name is empty"),
+            &format!("7:33 warning {job}[1]::scheme: nothing can be scraped by \"htps\""),
+            &format!("7:66 error {job}[1]::relabel_configs[0].action: unknown relabel action \"kep\""),
+            &format!("8:42 error {job}[2]::scrape_interval: not a valid duration string: \"10\""),
+            "9:22 error receivers::statsd::endpoint: \"nowhere\" is no address to listen on",
+            "11:20 warning processors::batch::timeout: a number without a unit is nanoseconds: this is 5ns",
+            "12:3 error processors::deltatorate: metrics: metric names are missing",
+            "15:24 error exporters::debug/2::verbosity: unknown value `loud`",
+            "16:26 error exporters::prometheus::endpoint: \":http\" is no address to listen on",
+            "17:39 error exporters::prometheus_remote_write::endpoint: `endpoint` is empty",
+        ]
+    );
+}
+
+#[test]
+fn a_start_that_fails_names_the_place_also_in_json() {
+    let folder = Folder::new("start-fails");
+    let config = folder.write("config.yaml", CONFIG);
+    let log = "--set=service.telemetry.logs.output_paths=[/nowhere/log]";
+    let ended = otelpipe(&["run", "--json", "--config", &config, log]);
+    let message = "cannot write the log to /nowhere/log: No such file or directory (os error 2); \
+                   change service::telemetry::logs::output_paths";
+    assert_eq!(ended.status.code(), Some(1));
+    assert_eq!(lines(&ended.stderr), [serde_json::json!({"severity": "error", "message": message})]);
+    let ended = otelpipe(&["replay", "--config", &config, "--input", "/nowhere"]);
+    assert_eq!(ended.status.code(), Some(1));
+    assert_eq!(ended.stderr, "error: cannot read --input /nowhere: No such file or directory (os error 2)\n");
+}
+
+#[test]
+fn a_configuration_for_a_command_that_reads_none_is_refused() {
+    for command in ["demo", "components", "healthcheck"] {
+        let ended = otelpipe(&[command, "--config=mine.yaml"]);
+        let message = format!("the argument '--config' cannot be used with '{command}'");
+        assert!(ended.stderr.contains(&message), "{}", ended.stderr);
+        assert_eq!(ended.status.code(), Some(2), "{command}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let program = env!("CARGO_BIN_EXE_otelpipe");
+    let pipe = format!("{program} demo --scrapes 3 2>&1 >/dev/full; {program} demo --scrapes 3 | true");
+    let ended = std::process::Command::new("sh").args(["-c", &pipe]).output().unwrap();
+    let said = String::from_utf8(ended.stdout).unwrap() + &String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(said, "error: No space left on device (os error 28)\n");
+}
+
 #[test]
 fn components_lists_what_there_is_and_check_agrees() {
     let listed = otelpipe(&["components", "--json"]);

@@ -135,10 +135,8 @@ struct Running {
 impl Extension for Running {
     async fn start(&mut self) -> Result<(), ComponentError> {
         let Some(config) = self.config.take() else { return Ok(()) };
-        let listener = config
-            .listen()
-            .await
-            .map_err(|error| ComponentError(format!("cannot listen on {}: {error}", config.endpoint)))?;
+        let listener =
+            config.listen().await.map_err(|failure| pages::cannot_listen(&config.endpoint, &failure))?;
         tokio::spawn(config.serve(listener, self.readiness.clone(), self.stop.clone()));
         Ok(())
     }
@@ -180,6 +178,9 @@ impl HealthCheck {
         }
         if config.endpoint.is_empty() {
             problems.error_at(node, "endpoint", "bad config: endpoint must be specified", None);
+        } else if !pages::is_address(&config.endpoint) {
+            let message = format!("{:?} is no address to listen on", config.endpoint);
+            problems.error_at(node, "endpoint", message, Some(pages::ADDRESS_FIX.into()));
         }
         let needs_gate = keys.http.is_some() || keys.grpc.is_some() || keys.use_v2 == Some(true);
         for (key, refused, message) in [

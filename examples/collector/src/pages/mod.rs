@@ -17,6 +17,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::component::ComponentError;
+
 /// Opens the port of an endpoint such as `localhost:8888` or `:8888`, which is that port on
 /// every interface. Of a host with several addresses IPv4 comes first, as in Go.
 ///
@@ -37,6 +39,22 @@ pub async fn listen(endpoint: &str) -> io::Result<TcpListener> {
         Some(first) => TcpListener::bind(first).await,
         None => Err(io::Error::new(io::ErrorKind::AddrNotAvailable, "the host has no address")),
     }
+}
+
+/// Whether this can be listened on: a host, or none, and a port.
+pub fn is_address(endpoint: &str) -> bool {
+    endpoint.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok())
+}
+
+/// What to write in place of something that [`is_address`] refuses.
+pub const ADDRESS_FIX: &str =
+    "write host and port, such as `localhost:8889`, or `0.0.0.0:8889` for every interface";
+
+/// Why an endpoint cannot be listened on, with what to do about it.
+pub fn cannot_listen(endpoint: &str, failure: &io::Error) -> ComponentError {
+    ComponentError(format!(
+        "cannot listen on {endpoint}: {failure}; set another `endpoint`, or free the address"
+    ))
 }
 
 /// Answers every request with what `answer` says to its path, until `stop`.

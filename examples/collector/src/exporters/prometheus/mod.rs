@@ -106,9 +106,7 @@ impl PrometheusExporter {
 
     /// Opens the port and answers from then on.
     async fn listen(&mut self) -> Result<std::net::SocketAddr, ComponentError> {
-        let failed = |failure: std::io::Error| {
-            ComponentError(format!("cannot listen on {}: {failure}", self.endpoint))
-        };
+        let failed = |failure: std::io::Error| pages::cannot_listen(&self.endpoint, &failure);
         let listener = pages::listen(&self.endpoint).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let (answers, stop) = (Arc::clone(&self.answers), CancellationToken::new());

@@ -14,6 +14,7 @@ use serde::de::IgnoredAny;
 use super::store::Store;
 use crate::component::BuildContext;
 use crate::config::{ComponentId, GoDuration, Leniency, NoEffect, Node, Problems, Secret, decode};
+use crate::pages;
 use crate::server::tls::TlsServerSettings;
 use crate::server::{Protocol, ServerOptions, response_headers};
 
@@ -84,6 +85,9 @@ impl Settings {
         if keys.endpoint.is_empty() {
             let message = "expecting a non-blank address to run the Prometheus metrics handler";
             refuse("endpoint", message.into(), Some("write `endpoint: localhost:8889`"));
+        } else if !pages::is_address(&keys.endpoint) {
+            let message = format!("{:?} is no address to listen on", keys.endpoint);
+            refuse("endpoint", message, Some(pages::ADDRESS_FIX));
         }
         for (key, is_set) in [("auth", keys.auth.is_some()), ("middlewares", !keys.middlewares.is_empty())] {
             if is_set {

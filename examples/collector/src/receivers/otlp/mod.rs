@@ -56,7 +56,7 @@ impl OtlpReceiver {
                 tracing::info!(receiver = %id, endpoint, "Starting {name} server");
                 Ok(listener)
             }
-            Err(failure) => Err(ComponentError(format!("cannot listen on {endpoint}: {failure}"))),
+            Err(failure) => Err(pages::cannot_listen(endpoint, &failure)),
         };
         let grpc = match settings.grpc {
             Some(grpc) => Some((listen("GRPC", &grpc.endpoint).await?, grpc)),

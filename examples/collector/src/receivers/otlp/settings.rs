@@ -11,6 +11,7 @@ use serde::de::IgnoredAny;
 
 use crate::component::BuildContext;
 use crate::config::{ComponentId, GoDuration, Leniency, NoEffect, Node, Problems, Secret, decode};
+use crate::pages;
 use crate::server::tls::TlsServerSettings;
 use crate::server::{Protocol, response_headers};
 
@@ -163,10 +164,9 @@ impl<'a> Place<'a> {
 
     fn endpoint(&mut self, endpoint: Option<String>, default: String) -> String {
         let endpoint = endpoint.unwrap_or(default);
-        let port = endpoint.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
         if endpoint.is_empty() {
             self.refuse("endpoint", "endpoint must be specified", None);
-        } else if !matches!(port, Some(Ok(_))) {
+        } else if !pages::is_address(&endpoint) {
             let message = format!("{endpoint:?} is no address to listen on");
             self.refuse("endpoint", message, Some("write host and port, such as `0.0.0.0:4317`"));
         }

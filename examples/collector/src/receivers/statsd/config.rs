@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::config::{ComponentId, GoDuration, Leniency, Node, Problems, decode};
+use crate::pages;
 
 use super::aggregate::{CounterType, Mapping, Observer, Rules, Senders};
 use super::line::Kind;
@@ -110,6 +111,10 @@ impl Settings {
                 Transport::Udp
             }
         };
+        if transport != Transport::Unixgram && !pages::is_address(&config.endpoint) {
+            let message = format!("{:?} is no address to listen on", config.endpoint);
+            error("endpoint", message, pages::ADDRESS_FIX);
+        }
         if config.aggregation_interval.is_zero() {
             let message = "aggregation_interval must be a positive duration".to_owned();
             error("aggregation_interval", message, "the default is 60s");

@@ -19,6 +19,7 @@ use crate::clock;
 use crate::component::{BuildContext, ComponentError, MetricSink, Receiver};
 use crate::config::{ComponentId, Node, Problems};
 use crate::own_metrics::OwnMetrics;
+use crate::pages;
 
 use aggregate::Aggregator;
 use config::{Settings, Transport};
@@ -57,11 +58,7 @@ impl Receiver for Statsd {
     async fn run(self: Box<Self>, sink: MetricSink, stop: CancellationToken) -> Result<(), ComponentError> {
         let (sender, mut packets) = mpsc::channel(PACKET_QUEUE);
         let Settings { endpoint, transport, interval, .. } = self.settings.clone();
-        let failed = |error: std::io::Error| {
-            ComponentError(format!(
-                "cannot listen on {endpoint}: {error}; set another `endpoint`, or free the address"
-            ))
-        };
+        let failed = |failure: std::io::Error| pages::cannot_listen(&endpoint, &failure);
         let socket = Socket::bind(transport, &endpoint).await.map_err(failed)?;
         let reader = tokio::spawn(socket.read(sender));
         let rules = self.settings.rules.clone();
