@@ -134,5 +134,7 @@ fn a_frame_of_known_series_in_columns_used_before_costs_no_allocation() {
     }
     assert_eq!(scraper.frames(), 5);
     assert!(allocations[0] > METRICS * 100, "else this test counts nothing");
-    assert_eq!(allocations[2..], [0; 5], "{allocations:?}");
+    let rests = allocations.remove(3);
+    assert!(rests < METRICS * 100 / 4, "once, and not for every series: {rests}");
+    assert_eq!(allocations[2..], [0; 4], "{allocations:?}");
 }

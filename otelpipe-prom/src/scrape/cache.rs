@@ -4,11 +4,14 @@
 //! followed another one, and how long its text is: the usual line is recognised by the
 //! fingerprint of so many bytes, before anything is searched in it.
 
+mod rest;
+
 use alloc::vec::Vec;
 
 use hashbrown::HashTable;
 use otelpipe_core::attributes::Attributes;
 
+use self::rest::Run;
 use super::assemble::Place;
 use super::fingerprint::{Fingerprint, FingerprintKey};
 use super::metadata::Part;
@@ -69,7 +72,7 @@ pub(crate) struct Line {
 
 /// What else is known about a text: its [`Kind`], what came of it in this scrape and the
 /// last one, and its index into the table of its kind.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Facts(u32);
 
 /// Which [`Verdict`] there is.
@@ -186,18 +189,20 @@ impl Line {
 pub(crate) struct SeriesCache {
     /// By entry.
     lines: Vec<Line>,
-    /// By entry.
+    /// By entry; none while the cache is at rest.
     facts: Vec<Facts>,
     /// By entry, the one that came next when it was last seen. Empty as long as this is
     /// the one behind it in `lines`, for all of them.
     next: Vec<u32>,
     /// Of series their lists, the slots of their names, and where their points go; none of
-    /// the latter while the cache is at rest.
+    /// them while the cache is at rest, but for a part of some lists.
     lists: Vec<Attributes>,
     names: Vec<u32>,
     places: Vec<Place>,
     infos: Vec<Info>,
     described: Vec<Described>,
+    /// What is known about the entries while the cache is at rest.
+    runs: Vec<Run>,
     /// Of all entries, or empty until something is looked for.
     index: HashTable<u32>,
     key: FingerprintKey,
@@ -421,17 +426,6 @@ impl SeriesCache {
         self.index = HashTable::new();
     }
 
-    /// Gives back room that only a scrape with something new needs. [`SeriesCache::wake`]
-    /// must come before the next one.
-    pub(crate) fn rest(&mut self) {
-        (self.places, self.index) = (Vec::new(), HashTable::new());
-    }
-
-    /// Ends the rest.
-    pub(crate) fn wake(&mut self) {
-        self.places = alloc::vec![Place::UNKNOWN; self.lists.len()];
-    }
-
     /// Gives back room that growth has left.
     pub(crate) fn shrink(&mut self) {
         shrink(&mut self.lines);
@@ -467,14 +461,19 @@ impl SeriesCache {
         self.described = arranged(&self.described, &of_kind(Kind::Metadata));
         self.lines = arranged(&self.lines, &order);
         self.facts = arranged(&self.facts, &order);
+        self.number();
+        (self.next, self.first, self.last) = (Vec::new(), 0, None);
+        self.index = HashTable::new();
+    }
+
+    /// Tells the entries their indices into the tables of their kinds, which have their order.
+    fn number(&mut self) {
         let mut counts = [0; 4];
         for facts in &mut self.facts {
             let count = &mut counts[facts.kind() as usize];
             facts.set_at(*count);
             *count += u32::from(facts.kind() != Kind::Dropped);
         }
-        (self.next, self.first, self.last) = (Vec::new(), 0, None);
-        self.index = HashTable::new();
     }
 
     /// All entries in the order of the last body, if it showed each of them once.
@@ -596,6 +595,8 @@ fn index(at: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use otelpipe_core::attributes::Interner;
+
     use super::*;
 
     #[test]
@@ -613,8 +614,9 @@ mod tests {
                 assert_eq!(cache.lines[at as usize].fingerprint(), cache.key.of(text));
             }
         }
-        cache.rest();
-        cache.wake();
+        let mut interner = Interner::default();
+        cache.rest([None; 3].into_iter(), &mut interner);
+        cache.wake([None; 3].into_iter(), &mut interner);
         cache.begin_scrape();
         cache.begin();
         for text in [b"a", b"c"] {

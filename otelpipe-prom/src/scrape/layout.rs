@@ -66,7 +66,9 @@ struct Action(u32);
 struct Part {
     /// What must have one time: index into [`Layout::times_ms`].
     point: u32,
-    /// Whether it is the first sample of that.
+    /// Of the point that it becomes or is put into; [`NONE`] if there is none.
+    slot: u32,
+    /// Whether it is the first sample of [`Part::point`].
     opens: bool,
     timed: bool,
     is_up: bool,
@@ -77,10 +79,10 @@ struct Part {
 enum Becomes {
     /// Attributes of a resource, whatever its value.
     Resource,
-    /// The value of the number at a slot.
-    Number(u32),
-    /// Something of a histogram at a slot.
-    Histogram(u32),
+    /// The value of a number.
+    Number,
+    /// Something of a histogram.
+    Histogram,
     /// When the value of a number began.
     Start,
     /// Something without room for exemplars.
@@ -133,6 +135,17 @@ impl Layout {
     /// What a scrape comes to, but for its size and warnings.
     pub(crate) fn report(&self) -> &ScrapeReport {
         &self.report
+    }
+
+    /// By entry, the slot of the point that its value becomes or is put into.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = Option<u32>> {
+        self.runs.iter().flat_map(|Run { len, action }| {
+            (action.place()..).take(*len as usize).map(|place| match action.kind() {
+                Action::NUMBER | Action::TIMED_NUMBER => Some(place),
+                Action::PART => self.parts.get(place as usize).map(|part| part.slot),
+                _ => None,
+            })
+        })
     }
 
     /// Reads a body into columns, but for the report series. `None` if it is not what it was.
@@ -228,16 +241,16 @@ impl Layout {
         let exemplar = sample.exemplar().map(|exemplar| convert_exemplar(&exemplar, time_ms));
         match part.becomes {
             Becomes::Resource => {}
-            Becomes::Number(slot) => {
-                *columns.numbers.get_mut(slot as usize)? = number_of(value, ns_from_ms(time_ms));
+            Becomes::Number => {
+                *columns.numbers.get_mut(part.slot as usize)? = number_of(value, ns_from_ms(time_ms));
                 if let Some(exemplar) = exemplar {
-                    match columns.exemplars.iter_mut().rfind(|(of, _)| *of == slot) {
+                    match columns.exemplars.iter_mut().rfind(|(of, _)| *of == part.slot) {
                         Some((_, list)) => list.push(exemplar),
-                        None => columns.exemplars.push((slot, alloc::vec![exemplar])),
+                        None => columns.exemplars.push((part.slot, alloc::vec![exemplar])),
                     }
                 }
             }
-            Becomes::Histogram(slot) => self.exemplars.extend(exemplar.map(|exemplar| (slot, exemplar))),
+            Becomes::Histogram => self.exemplars.extend(exemplar.map(|exemplar| (part.slot, exemplar))),
             Becomes::Start if exemplar.is_some() => return None,
             Becomes::Start | Becomes::Scratch => {}
         }
@@ -464,7 +477,7 @@ impl<'a> Builder<'a> {
                 (Kind::Metadata, _) => Action::new(Action::METADATA, 0)?,
                 (Kind::TargetInfo, _) => {
                     self.layout.report.added += 1; // it is never cached upstream
-                    self.part(Becomes::Resource, NONE, false, timed)?
+                    self.part(Becomes::Resource, NONE, None, false, timed)?
                 }
                 (_, Some((series, place))) => {
                     let located = locate(series.name, place)?;
@@ -512,14 +525,15 @@ impl<'a> Builder<'a> {
         }
         let part = index(self.layout.parts.len())?;
         let becomes = match (kind, slot) {
-            (FamilyKind::Histogram, Some(slot)) => Becomes::Histogram(slot),
+            (FamilyKind::Histogram, Some(_)) => Becomes::Histogram,
             (FamilyKind::Gauge | FamilyKind::Sum { .. }, _) if role == Role::Value => {
-                Becomes::Number(self.number_slot(&located)?)
+                self.number_slot(&located)?;
+                Becomes::Number
             }
             (FamilyKind::Gauge | FamilyKind::Sum { .. }, _) => Becomes::Start,
             (FamilyKind::Histogram | FamilyKind::Summary, _) => Becomes::Scratch,
         };
-        let action = self.part(becomes, group, is_up, timed)?;
+        let action = self.part(becomes, group, slot, is_up, timed)?;
         let point = self.timed_points.get(&group).copied()?;
         if !is_merged {
             if let (Role::Created, Some(slot)) = (role, slot) {
@@ -550,7 +564,14 @@ impl<'a> Builder<'a> {
     }
 
     /// Adds a part of a group.
-    fn part(&mut self, becomes: Becomes, group: u32, is_up: bool, timed: bool) -> Option<Action> {
+    fn part(
+        &mut self,
+        becomes: Becomes,
+        group: u32,
+        slot: Option<u32>,
+        is_up: bool,
+        timed: bool,
+    ) -> Option<Action> {
         let next = index(self.timed_points.len())?;
         let point = *self.timed_points.entry(group).or_insert(next);
         let opens = point == next;
@@ -558,7 +579,8 @@ impl<'a> Builder<'a> {
             self.layout.times_ms.push(0);
         }
         let at = index(self.layout.parts.len())?;
-        self.layout.parts.push(Part { point, opens, timed, is_up, becomes });
+        let slot = slot.unwrap_or(NONE);
+        self.layout.parts.push(Part { point, slot, opens, timed, is_up, becomes });
         self.layout.values.push(0.0);
         Action::new(Action::PART, at)
     }

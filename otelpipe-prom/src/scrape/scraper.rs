@@ -204,8 +204,8 @@ impl TargetScraper {
     /// Adds everything that one scrape gives to `out`: points, stale markers, report
     /// series. `at_ms` is the time of the scrape in milliseconds since the Unix epoch.
     pub fn scrape(&mut self, answer: Answer<'_>, at_ms: i64, out: &mut MetricBatch) -> ScrapeReport {
-        self.end_repetition();
         self.wake();
+        self.end_repetition();
         self.version = self.metadata.version();
         self.scrape = self.scrape.wrapping_add(1);
         self.cache.begin_scrape();
@@ -250,8 +250,8 @@ impl TargetScraper {
     /// Writes stale markers for all series and the report series: the target is gone.
     /// Not to be called when the process ends, or when the target will be scraped again.
     pub fn end(&mut self, at_ms: i64, out: &mut MetricBatch) {
-        self.end_repetition();
         self.wake();
+        self.end_repetition();
         let all = self.tracker.all(&self.cache);
         self.mark_stale(&all, at_ms);
         for (series, place) in &mut self.reports {
@@ -559,7 +559,9 @@ impl TargetScraper {
         let of_reports = self.reports.iter_mut().map(|(series, place)| (&mut series.name, place));
         self.assembly.compact(of_reports.chain(series), infos.iter_mut().map(|info| &mut info.resource));
         let of_reports = self.reports.iter().map(|(series, _)| &series.attributes);
-        self.interner.keep(self.cache.lists().chain(of_reports));
+        // What comes back to the shape finds the lists there.
+        let of_points = self.repetition.lists();
+        self.interner.keep(self.cache.lists().chain(of_reports).chain(of_points));
     }
 
     fn report_places(&mut self) -> Vec<(Series<Attributes>, Place)> {

@@ -401,6 +401,10 @@ fn a_target_that_was_the_same_for_long_may_change_in_any_way() {
             "{series}new{{a=\"1\"}} 1\nnew{{a=\"3\"}} 2\nh_bucket{{a=\"1\",le=\"3\"}} 3\nh_count{{a=\"2\"}} 1\n"
         ),
         format!("{series}dropped{{a=\"1\"}} 1\n"),
+        format!("{series}last{{a=\"1\",}} 1\nh_bucket{{a=\"1\",le=\"1\",}} 1\nh_sum{{a=\"1\",}} 1\n"),
+        format!(
+            "{series}# TYPE i histogram\ni_bucket{{a=\"1\",le=\"1\"}} 1\ni_bucket{{a=\"1\",le=\"9\"}} 1\n"
+        ),
         without("last{a=\"1\"} 1\n"),
         without("c{a=\"1\",} 1\n"),
         without("dropped 1\n"),
@@ -425,6 +429,28 @@ fn a_target_that_was_the_same_for_long_may_change_in_any_way() {
         }
         bench.end();
     }
+}
+
+/// Names, lists and texts of series that are gone are forgotten in between, but for those of
+/// the last frames.
+#[test]
+fn a_target_is_what_it_was_after_many_series_came_and_went() {
+    let body = "# TYPE h histogram\nh_bucket{a=\"1\",le=\"1\"} 1\nh_bucket{a=\"1\",le=\"+Inf\"} 2\n\
+                h_count{a=\"1\"} 2\nlast{a=\"1\"} 1\nlast{a=\"2\"} 1\n";
+    let mut bench = Bench::new("{}");
+    for round in 0..3 {
+        assert!(is_framed(&mut bench, body, 6));
+        for part in 0..4 {
+            let others = (0..700).map(|at| format!("other{{at=\"{}\"}} 1\n", at + 700 * (part + 4 * round)));
+            bench.text(&others.collect::<String>());
+        }
+        bench.text("last{a=\"1\"} 1\n");
+        assert!(bench.framing.label_sets() < 100, "they are forgotten");
+    }
+    bench.text(body);
+    bench.text(&format!("{body}h_sum{{a=\"1\",}} 2\nlast{{a=\"2\",}} 1\n"));
+    assert!(is_framed(&mut bench, body, 6));
+    bench.end();
 }
 
 /// A line with a time of its own may come twice. Once it comes only once, the counts differ.

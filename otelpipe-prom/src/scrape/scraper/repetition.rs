@@ -7,7 +7,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use hashbrown::HashSet;
-use otelpipe_core::attributes::Interner;
+use otelpipe_core::attributes::{Attributes, Interner};
 use otelpipe_core::batch::MetricBatch;
 use otelpipe_core::frame::{Columns, Frame, Metrics, Shape};
 
@@ -99,7 +99,8 @@ impl TargetScraper {
     /// by list, and groups of samples.
     fn rest(&mut self) {
         self.repetition.resting = Some(self.label_sets());
-        self.cache.rest();
+        let lists: Vec<_> = self.repetition.lists().collect();
+        self.cache.rest(self.repetition.by_entry(&lists), &mut self.interner);
         self.assembly.rest();
         self.interner = Interner::default();
         self.reports.iter_mut().for_each(|(_, place)| *place = Place::UNKNOWN);
@@ -110,15 +111,13 @@ impl TargetScraper {
         if self.repetition.resting.take().is_none() {
             return;
         }
-        self.cache.wake();
+        let lists: Vec<_> = self.repetition.lists().collect();
         let of_reports = self.reports.iter().map(|(series, _)| &series.attributes);
-        // Lists of histograms lack a label that those of their series have.
-        let of_points = self.repetition.shape.iter().flat_map(|shape| shape.metrics());
-        let of_points = of_points.flat_map(|(_, _, metric)| &metric.attributes);
-        // Many series share a list.
+        // Many points share a list.
         let mut known = HashSet::new();
-        let all = self.cache.lists().chain(of_reports).chain(of_points);
+        let all = of_reports.chain(lists.iter().copied());
         self.interner.keep(all.filter(|list| known.insert(list.address())));
+        self.cache.wake(self.repetition.by_entry(&lists), &mut self.interner);
     }
 
     /// Makes up for the scrapes that left the state as it was.
@@ -192,6 +191,18 @@ impl TargetScraper {
 }
 
 impl Repetition {
+    /// The lists of all points of the shape, by slot.
+    pub(super) fn lists(&self) -> impl Iterator<Item = &Attributes> {
+        let metrics = self.shape.iter().flat_map(|shape| shape.metrics());
+        metrics.flat_map(|(_, _, metric)| &metric.attributes)
+    }
+
+    /// Of these lists, that of the point that the value of an entry becomes, by entry.
+    fn by_entry<'a>(&self, lists: &[&'a Attributes]) -> impl Iterator<Item = Option<&'a Attributes>> {
+        let slots = self.layout.iter().flat_map(Layout::slots);
+        slots.map(|slot| lists.get(slot? as usize).copied())
+    }
+
     fn begin(&mut self, layout: Layout, frame: Frame) -> Metrics {
         (self.layout, self.shape, self.count) = (Some(layout), Some(Arc::clone(frame.shape())), 0);
         self.is_refuted = false;
