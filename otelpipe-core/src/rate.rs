@@ -107,13 +107,39 @@ impl DeltaToRate {
 /// assert_eq!(otelpipe_core::rate::per_second(1.0, 97_000_000_000, 100_000_000_000), 1.0 / 3.0);
 /// assert_eq!(otelpipe_core::rate::per_second(1.0, 5, 5), 0.0);
 /// ```
-#[expect(clippy::cast_precision_loss, reason = "seconds since 1970 and nanoseconds of one fit an f64")]
 pub fn per_second(value: f64, start_ns: TimeNs, time_ns: TimeNs) -> f64 {
-    let Some(elapsed_ns) = time_ns.checked_sub(start_ns).filter(|elapsed_ns| *elapsed_ns > 0) else {
-        return 0.0;
-    };
-    // as Go's Duration.Seconds: rounding happens in this order
-    value / ((elapsed_ns / NS_PER_S) as f64 + (elapsed_ns % NS_PER_S) as f64 / 1e9)
+    Interval::new(start_ns, time_ns).rate(value)
+}
+
+/// Where a delta began and ended. Points of one scrape mostly have the same, so that its
+/// length is worth being kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Interval {
+    start_ns: TimeNs,
+    time_ns: TimeNs,
+    /// `None` if no time passed.
+    seconds: Option<f64>,
+}
+
+impl Interval {
+    #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 and nanoseconds of one fit an f64")]
+    pub(crate) fn new(start_ns: TimeNs, time_ns: TimeNs) -> Self {
+        let elapsed_ns = time_ns.checked_sub(start_ns).filter(|elapsed_ns| *elapsed_ns > 0);
+        // as Go's Duration.Seconds: rounding happens in this order
+        let seconds = elapsed_ns.map(|ns| (ns / NS_PER_S) as f64 + (ns % NS_PER_S) as f64 / 1e9);
+        Self { start_ns, time_ns, seconds }
+    }
+
+    #[inline]
+    pub(crate) fn is(&self, start_ns: TimeNs, time_ns: TimeNs) -> bool {
+        (self.start_ns, self.time_ns) == (start_ns, time_ns)
+    }
+
+    /// As [`per_second`].
+    #[inline]
+    pub(crate) fn rate(&self, value: f64) -> f64 {
+        self.seconds.map_or(0.0, |seconds| value / seconds)
+    }
 }
 
 fn convert(metric: &mut Metric, report: &mut RateReport) -> Result<(), RateError> {

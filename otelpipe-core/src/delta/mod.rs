@@ -244,6 +244,7 @@ impl CumulativeToDelta {
 
     /// Converts one number; returns whether it stays. `series` has resource, scope, metric
     /// and attributes.
+    #[inline]
     pub(crate) fn convert_number(
         &mut self,
         series: &mut Tracked,

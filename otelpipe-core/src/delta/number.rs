@@ -111,11 +111,18 @@ impl NumberStates {
     }
 
     /// As [`NumberStates::observe`]; `series` remembers where the state is.
+    #[inline]
     fn observe_tracked(&mut self, series: &mut Tracked, point: &Number) -> NumberChange {
         let Some(bits) = bits_of(point.value) else { return NumberChange::NotANumber };
-        if let Some(at) = series.find(point) {
-            return self.replace(at, bits, point.value, point.time_ns);
+        match series.find(point) {
+            Some(at) => self.replace(at, bits, point.value, point.time_ns),
+            None => self.observe_untracked(series, point, bits),
         }
+    }
+
+    /// As [`NumberStates::observe_tracked`], of a series that is not where it was.
+    #[cold]
+    fn observe_untracked(&mut self, series: &mut Tracked, point: &Number, bits: u64) -> NumberChange {
         let id = series_id(series.hasher, point);
         let (at, change) = match self.find(id) {
             Some(at) => (at, self.replace(at, bits, point.value, point.time_ns)),
@@ -170,6 +177,7 @@ impl NumberStates {
     }
 
     /// As [`NumberStates::convert`], of a series that its owner may have met before.
+    #[inline]
     pub(super) fn convert_tracked(
         &mut self,
         series: &mut Tracked,
@@ -207,6 +215,7 @@ impl NumberStates {
         at
     }
 
+    #[inline]
     fn replace(&mut self, at: u32, bits: u64, value: NumberValue, time_ns: TimeNs) -> NumberChange {
         let state = &mut self.states[at as usize];
         let (last, since_ns) = (state.bits, state.time_ns);
@@ -254,6 +263,7 @@ fn is_passed_over(point: &Number, rules: Rules) -> bool {
 }
 
 /// Changes the point to what its value says.
+#[inline]
 fn apply(change: NumberChange, point: &mut Number, rules: Rules) -> Verdict {
     let whole = match point.value {
         NumberValue::Empty => NumberValue::Int(0),

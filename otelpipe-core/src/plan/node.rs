@@ -21,7 +21,7 @@ use crate::frame::{Columns, OtherPoint, Shape, number_tag};
 use crate::generate::{Arithmetic, Generation, GenerationReport, Second};
 use crate::metric::{MetricData, Temporality};
 use crate::point::NumberValue;
-use crate::rate::{DeltaToRate, RateError, per_second};
+use crate::rate::{DeltaToRate, Interval, RateError};
 use crate::series::SeriesHasher;
 use crate::shared_str::SharedStr;
 use crate::time::TimeNs;
@@ -476,13 +476,17 @@ impl Rate {
     }
 
     fn eval(&mut self, columns: &mut Columns, path: &Path<'_>, run: &mut Run<'_>) -> Evaluated {
+        let mut interval = Interval::new(0, 0);
         for (first, end, name) in &self.metrics {
             for point in &mut columns.numbers[*first as usize..*end as usize] {
                 if point.value == NumberValue::Empty {
                     let error = StageError::Rate(RateError::NoValue { metric: name.clone() });
                     return Err(PipelineError { stage: self.stage, incoming: self.outcome.incoming, error });
                 }
-                point.value = per_second(point.value.as_f64(), point.start_time_ns, point.time_ns).into();
+                if !interval.is(point.start_time_ns, point.time_ns) {
+                    interval = Interval::new(point.start_time_ns, point.time_ns);
+                }
+                point.value = interval.rate(point.value.as_f64()).into();
             }
         }
         (run.observe)(&self.outcome);
