@@ -498,9 +498,10 @@ impl SeriesCache {
     }
 
     /// Whether `rest` begins with the text of an entry.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn begins_with(&self, rest: &[u8], line: &Line) -> bool {
-        rest.get(..line.len()).is_some_and(|text| self.key.of(text).sum == line.sum())
+        let Some(text) = rest.get(..line.len()) else { return false };
+        self.key.sum(text) == line.sum()
     }
 
     /// The entry that came next last time.

@@ -15,6 +15,12 @@ pub(crate) struct Fingerprint {
 /// Words that a key is made for; longer texts are taken piece by piece.
 const WORDS: usize = 64;
 
+/// Bytes of the largest block that is taken at a time.
+const BLOCK: usize = 64;
+
+/// The keys of one block.
+type Keys = [[u64; 2]; BLOCK / 16];
+
 /// What fingerprints are made with: random, so that no target can choose texts that collide.
 ///
 /// A fingerprint is an NH hash: the sum of the products of two words each, with a key added
@@ -28,7 +34,7 @@ const WORDS: usize = 64;
 /// Speed Hashing for Integers and Strings", section 3.4, pair-multiply-shift.
 #[derive(Clone, Debug)]
 pub(crate) struct FingerprintKey {
-    words: [[u64; 2]; WORDS / 2],
+    words: [Keys; 8 * WORDS / BLOCK],
     last: [u64; 4],
     shorten: [u128; 3],
 }
@@ -42,7 +48,7 @@ impl Default for FingerprintKey {
             random.hash_one(count) ^ random.hash_one(!count).rotate_left(32)
         };
         Self {
-            words: core::array::from_fn(|_| [next(), next()]),
+            words: core::array::from_fn(|_| core::array::from_fn(|_| [next(), next()])),
             last: core::array::from_fn(|_| next()),
             shorten: core::array::from_fn(|_| u128::from(next()) << 64 | u128::from(next())),
         }
@@ -51,11 +57,16 @@ impl Default for FingerprintKey {
 
 impl FingerprintKey {
     /// The fingerprint of a text.
-    #[inline]
     pub(crate) fn of(&self, text: &[u8]) -> Fingerprint {
         let len = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        Fingerprint { sum: self.sum(text), len }
+    }
+
+    /// That of a text without its length.
+    #[inline(always)]
+    pub(crate) fn sum(&self, text: &[u8]) -> u64 {
         let sum = if text.len() <= 8 * WORDS { self.piece(text) } else { self.pieces(text) };
-        Fingerprint { sum: self.shorten(sum), len }
+        self.shorten(sum)
     }
 
     #[inline]
@@ -66,6 +77,7 @@ impl FingerprintKey {
     }
 
     #[cold]
+    #[inline(never)]
     fn pieces(&self, text: &[u8]) -> u128 {
         let [a, b, c, d] = self.last;
         text.chunks(8 * WORDS).fold(0, |sum, piece| {
@@ -75,20 +87,36 @@ impl FingerprintKey {
         })
     }
 
-    /// The sum over at most [`WORDS`] words. The last two are those that end the text, so
-    /// that they may overlap those before.
-    #[inline]
+    /// The sum over at most [`WORDS`] words.
+    ///
+    /// They are taken in large blocks, the last of which ends the text and may overlap the
+    /// one before: how many blocks there are is easier to foretell, for the processor, than
+    /// how many words.
+    #[inline(always)]
     fn piece(&self, text: &[u8]) -> u128 {
-        let Some(last) = text.last_chunk::<16>() else {
-            return product(short(text), self.words[0]);
-        };
-        let before = (text.len() - 1) / 16;
-        let mut sum = 0_u128;
-        for (pair, key) in text[..16 * before].chunks_exact(16).zip(&self.words) {
-            sum = sum.wrapping_add(product(words(pair), *key));
+        if let Some(last) = text.last_chunk::<BLOCK>() {
+            let before = (text.len() - 1) / BLOCK;
+            let mut sum = 0_u128;
+            for (block, keys) in text.chunks_exact(BLOCK).take(before).zip(&self.words) {
+                sum = sum.wrapping_add(products(block, keys));
+            }
+            return sum.wrapping_add(products(last, &self.words[before]));
         }
-        sum.wrapping_add(product(words(last), self.words[before]))
+        let [keys, others, ..] = &self.words;
+        if let (Some(first), Some(last)) = (text.first_chunk::<32>(), text.last_chunk::<32>()) {
+            return products(first, keys).wrapping_add(products(last, others));
+        }
+        if let (Some(first), Some(last)) = (text.first_chunk::<16>(), text.last_chunk::<16>()) {
+            return products(first, keys).wrapping_add(products(last, others));
+        }
+        product(short(text), keys[0])
     }
+}
+
+/// The sum of the products of pairs of words, of which there are as many keys or fewer.
+#[inline(always)]
+fn products(bytes: &[u8], keys: &Keys) -> u128 {
+    bytes.chunks_exact(16).zip(keys).fold(0, |sum, (pair, key)| sum.wrapping_add(product(words(pair), *key)))
 }
 
 /// Two words of eight bytes.
@@ -169,22 +197,29 @@ mod tests {
     fn every_key_is_another_one() {
         let [a, b] = [FingerprintKey::default(), FingerprintKey::default()];
         assert_ne!(a.of(b"text"), b.of(b"text"));
-        let words: HashSet<u64> = a.words.into_iter().flatten().chain(a.last).collect();
+        let words: HashSet<u64> = a.words.into_iter().flatten().flatten().chain(a.last).collect();
         assert_eq!(words.len(), WORDS + 4);
         assert_eq!(a.shorten.into_iter().collect::<HashSet<_>>().len(), 3);
     }
 
     /// The definition, one pair of words after the other.
     fn slow(key: &FingerprintKey, text: &[u8]) -> u128 {
-        let mut words = vec::Vec::new();
-        for at in (0..text.len()).step_by(16) {
-            let at = at.min(text.len() - 16);
-            for bytes in text[at..at + 16].chunks(8) {
-                words.push(bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)));
+        let len = text.len();
+        let (starts, block): (vec::Vec<usize>, _) = match len {
+            16..32 => (vec![0, len - 16], 16),
+            32..64 => (vec![0, len - 32], 32),
+            _ => ((0..len).step_by(64).map(|at| at.min(len - 64)).collect(), 64),
+        };
+        let mut sum = 0_u128;
+        for (start, keys) in starts.into_iter().zip(&key.words) {
+            for (pair, key) in text[start..start + block].chunks(16).zip(keys) {
+                let word =
+                    |bytes: &[u8]| bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+                let keyed = |at: usize| u128::from(word(&pair[8 * at..8 * at + 8]).wrapping_add(key[at]));
+                sum = sum.wrapping_add(keyed(0) * keyed(1));
             }
         }
-        let keyed = |at: usize| u128::from(words[at].wrapping_add(key.words[at / 2][at % 2]));
-        (0..words.len()).step_by(2).fold(0_u128, |sum, at| sum.wrapping_add(keyed(at) * keyed(at + 1)))
+        sum
     }
 
     proptest! {
