@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use core::iter::FusedIterator;
 
 use super::error::{Fault, ParseError, ParseErrorKind};
-use super::labels::{Block, Miss};
+use super::labels::{LabelIndex, Miss};
 use super::sample::{KnownSample, Point, Sample};
 use super::scan::{Engine, Index};
 use super::start_time::StartTimes;
@@ -73,6 +73,9 @@ pub struct Entries<'a> {
     metric_type: MetricType,
     /// After the end or an error.
     done: bool,
+    /// Whether a line may be skipped whose text is known: neither that, nor does anything
+    /// depend on each line.
+    skims: bool,
     /// With [`ParseOptions::start_timestamps`] in OpenMetrics.
     start_times: Option<Box<StartTimes<'a>>>,
     /// With [`ParseOptions::strict`] in OpenMetrics.
@@ -96,6 +99,7 @@ impl<'a> Entries<'a> {
             indexed: !is_openmetrics || !(options.start_timestamps || options.strict),
             metric_type: MetricType::Unknown,
             done: false,
+            skims: !is_openmetrics || !(options.start_timestamps || options.strict),
             start_times: (is_openmetrics && options.start_timestamps).then(Box::default),
             strict: (is_openmetrics && options.strict).then(Box::default),
         }
@@ -180,7 +184,7 @@ impl<'a> Entries<'a> {
     /// [`Entries::take_metadata`] can read it.
     #[inline]
     pub fn rest(&self) -> Option<&'a [u8]> {
-        if self.done || self.strict.is_some() || self.start_times.is_some() {
+        if !self.skims {
             return None;
         }
         self.body.get(self.at..)
@@ -203,11 +207,11 @@ impl<'a> Entries<'a> {
     /// // This line begins with `a`, but is another series.
     /// assert!(entries.take_series(1).is_none());
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn take_series(&mut self, len: usize) -> Option<KnownSample<'a>> {
         let series = self.rest()?.get(..len)?;
         let end = self.at + len;
-        if series.last() != Some(&b'}') && !matches!(self.body.get(end), Some(b' ' | b'\t')) {
+        if !matches!(self.body.get(end), Some(b' ' | b'\t')) && series.last() != Some(&b'}') {
             return None;
         }
         let (point, next) = self.point(end)?;
@@ -218,11 +222,20 @@ impl<'a> Entries<'a> {
     /// Value and time behind a series that ends at `at`, and the place behind the line.
     #[inline(always)]
     fn point(&self, at: usize) -> Option<(Point<'a>, usize)> {
-        let is_text = self.options.format == Format::Text;
-        match text_format::plain_point(self.body, at, is_text) {
-            Some(found) => Some(found),
-            None => self.unusual_point(at),
-        }
+        // Part by part, so that the usual point is one of registers.
+        let (value, timestamp_ms, start_ms, exemplar, end) = match self.plain_point(at) {
+            Some((value, timestamp_ms, end)) => (value, timestamp_ms, None, None, end),
+            None => {
+                let (Point { value, timestamp_ms, start_ms, exemplar }, end) = self.unusual_point(at)?;
+                (value, timestamp_ms, start_ms, exemplar, end)
+            }
+        };
+        Some((Point { value, timestamp_ms, start_ms, exemplar }, end))
+    }
+
+    #[inline(always)]
+    fn plain_point(&self, at: usize) -> Option<(f64, Option<i64>, usize)> {
+        text_format::plain_point(self.body, at, self.options.format == Format::Text)
     }
 
     #[cold]
@@ -251,7 +264,7 @@ impl<'a> Entries<'a> {
     /// others. `None` where the line is not that simple.
     fn cheap_sample(&self) -> Option<(KnownSample<'a>, usize)> {
         let first = *self.body.get(self.at)?;
-        if !scan::starts_name(first) || self.strict.is_some() || self.start_times.is_some() {
+        if !scan::starts_name(first) || !self.skims {
             return None;
         }
         let line_end = scan::line_end(self.body, self.at);
@@ -269,11 +282,11 @@ impl<'a> Entries<'a> {
         Some((KnownSample::new(series, point), end))
     }
 
-    /// The sample on this line if it is a plain one: what nearly every line is.
+    /// This line if it is a plain sample: what nearly every line is. `labels` is to be empty.
     ///
     /// `None` says nothing but that [`read`] must look.
     #[inline(always)]
-    fn plain_sample(&mut self) -> Option<Sample<'a>> {
+    fn plain_line(&mut self, labels: &mut LabelIndex) -> Option<PlainLine<'a>> {
         if !self.indexed {
             return None;
         }
@@ -285,46 +298,59 @@ impl<'a> Entries<'a> {
             if loaded {
                 self.index.load(self.body, self.at);
             }
-            match self.indexed_sample() {
-                Ok(sample) => return Some(sample),
-                Err(Miss::Window) if self.index.base() != self.at => loaded = true,
+            match self.indexed_line(labels) {
+                Ok(line) => return Some(line),
+                Err(Miss::Window) if self.index.base() != self.at => {
+                    *labels = LabelIndex::EMPTY;
+                    loaded = true;
+                }
                 Err(_) => return None,
             }
         }
     }
 
     #[inline(always)]
-    fn indexed_sample(&mut self) -> Result<Sample<'a>, Miss> {
+    fn indexed_line(&mut self, labels: &mut LabelIndex) -> Result<PlainLine<'a>, Miss> {
         let (body, start) = (self.body, self.at);
-        let others = self.index.others(start);
-        let name_end = start + others.trailing_zeros() as usize;
-        let (block, block_at) = match body.get(name_end) {
-            Some(b'{') => (Block::parse_indexed(body, name_end + 1, &self.index)?, Some(name_end + 1)),
-            Some(b' ') => (Block::empty(name_end), None),
+        let name_len = self.index.others(start).trailing_zeros() as usize;
+        let name_end = start + name_len;
+        let series_end = match body.get(name_end) {
+            Some(b'{') => labels.read(body, name_end + 1, &self.index)?,
+            Some(b' ') => name_end,
             _ => return Err(Miss::Shape),
         };
-        let places = 2 * block.plain_labels();
+        let places = 2 * labels.count();
         let Some(&newline) = self.index.ahead().get(places) else { return Err(Miss::Window) };
         let newline = self.index.base() + usize::from(newline);
-        let (point, end) = self.point(block.end).ok_or(Miss::Shape)?;
+        let (value, timestamp_ms, end) = match self.plain_point(series_end) {
+            Some(plain) => plain,
+            None => match self.unusual_point(series_end) {
+                Some((Point { value, timestamp_ms, exemplar: None, .. }, end)) => (value, timestamp_ms, end),
+                _ => return Err(Miss::Shape),
+            },
+        };
         // Otherwise there is more on this line than labels, value and time.
         if end != newline + 1 {
             return Err(Miss::Shape);
         }
-        let series = body.get(start..block.end).and_then(|series| self.index.engine().utf8(series));
-        let sample = series.and_then(|series| {
-            Sample::new(series, start, (start, name_end), block_at, &block, self.metric_type, point)
-        });
-        let sample = sample.ok_or(Miss::Shape)?;
+        let series = body.get(start..series_end).and_then(|series| self.index.engine().utf8(series));
+        let series = series.ok_or(Miss::Shape)?;
+        let name = series.get(..name_len).ok_or(Miss::Shape)?;
+        // Between the braces; without any, it is the text behind the name, which is none.
+        let block = match series.get(name_len + 1..) {
+            Some(block) => block.strip_suffix('}').ok_or(Miss::Shape)?,
+            None => "",
+        };
         self.index.skip(places + 1);
         self.at = end;
-        Ok(sample)
+        Ok(PlainLine { series, name, block, value, timestamp_ms })
     }
 
     /// The name and the rest of this line if it is a plain HELP or TYPE line: one blank
     /// between the words, no quotes, no escapes.
     ///
     /// `None` says nothing but that [`read`] must look.
+    #[inline(never)]
     fn plain_metadata(&mut self) -> Option<(&'a str, Metadata<'a>)> {
         if !self.indexed {
             return None;
@@ -419,8 +445,14 @@ impl<'a> Iterator for Entries<'a> {
                 None => self.next_any(),
             };
         }
-        match self.plain_sample() {
-            Some(sample) => Some(Ok(Entry::Sample(sample))),
+        // Put together here, and not where it is read: a sample is too large to be moved.
+        let mut index = LabelIndex::EMPTY;
+        match self.plain_line(&mut index) {
+            Some(PlainLine { series, name, block, value, timestamp_ms }) => {
+                let point = Point { value, timestamp_ms, start_ms: None, exemplar: None };
+                let metric_type = self.metric_type;
+                Some(Ok(Entry::Sample(Sample { series, name, block, index, metric_type, point })))
+            }
             None => self.next_any(),
         }
     }
@@ -433,7 +465,7 @@ impl<'a> Entries<'a> {
             let start = self.at;
             let item = read(self.body, self.options.format, self.metric_type, &mut self.at);
             if let Some(error) = self.check_strict(start, &item) {
-                self.done = true;
+                (self.done, self.skims) = (true, false);
                 return Some(Err(error));
             }
             let error = match item {
@@ -450,10 +482,19 @@ impl<'a> Entries<'a> {
                 Some(Err(fault)) => Some(Err(ParseError::new(self.body, fault))),
                 None => None,
             };
-            self.done = true;
+            (self.done, self.skims) = (true, false);
             return error;
         }
     }
+}
+
+/// What a plain line has besides the lengths of its labels.
+struct PlainLine<'a> {
+    series: &'a str,
+    name: &'a str,
+    block: &'a str,
+    value: f64,
+    timestamp_ms: Option<i64>,
 }
 
 /// What a plain metadata line says.

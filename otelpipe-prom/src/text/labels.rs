@@ -50,7 +50,7 @@ pub(super) struct LabelIndex {
 
 impl LabelIndex {
     const CAPACITY: usize = 16;
-    const EMPTY: Self = Self { plain: true, count: 0, lengths: [[0; 2]; Self::CAPACITY] };
+    pub(super) const EMPTY: Self = Self { plain: true, count: 0, lengths: [[0; 2]; Self::CAPACITY] };
     const NONE: Self = Self { plain: false, ..Self::EMPTY };
 
     /// `None` where the block is not plain because of this label.
@@ -60,6 +60,46 @@ impl LabelIndex {
         *lengths = [u8::try_from(name).ok()?, u8::try_from(value).ok()?];
         self.count += 1;
         Some(())
+    }
+
+    /// How many labels a plain block has.
+    #[inline]
+    pub(super) fn count(&self) -> usize {
+        usize::from(self.count)
+    }
+
+    /// Reads a plain block, `at` just behind the opening brace, with the next places of
+    /// `index`, all of whose labels it counts. The place just behind the closing brace.
+    ///
+    /// Like [`Block::parse_plain`], which sees the same, but searches nothing. Into an index
+    /// that is empty and stays where it is: to move one costs as much as to read a label.
+    #[inline(always)]
+    pub(super) fn read(&mut self, body: &[u8], at: usize, places: &Index) -> Result<usize, Miss> {
+        let pair = |at: usize| body.get(at..).and_then(|rest| rest.first_chunk::<2>()).copied();
+        let mut name_at = at;
+        for quotes in places.ahead().chunks_exact(2) {
+            let &[open, close] = quotes else { return Err(Miss::Window) };
+            let (open, close) = (places.base() + usize::from(open), places.base() + usize::from(close));
+            // The first byte that is in no name must be the one before the quote.
+            let name_len = places.others(name_at).trailing_zeros() as usize;
+            let equal = name_at + name_len;
+            if equal + 1 != open || pair(equal) != Some(*b"=\"") {
+                return Err(Miss::Shape);
+            }
+            // A digit begins no name, and `=` is where there is none.
+            if matches!(body.get(name_at), Some(b'0'..=b'='))
+                || self.push(name_len, close - open - 1).is_none()
+            {
+                return Err(Miss::Shape);
+            }
+            name_at = close + 2;
+            match pair(close) {
+                Some([b'"', b',']) => {}
+                Some([b'"', b'}']) => return Ok(name_at),
+                _ => return Err(Miss::Shape),
+            }
+        }
+        Err(Miss::Window)
     }
 }
 
@@ -83,42 +123,6 @@ impl Block {
     #[inline]
     pub(super) fn empty(end: usize) -> Self {
         Self { name: None, end, index: LabelIndex::EMPTY }
-    }
-
-    /// Reads a plain block with the next places of `index`, all of whose labels it counts.
-    ///
-    /// Like [`Block::parse_plain`], which sees the same, but searches nothing.
-    #[inline]
-    pub(super) fn parse_indexed(body: &[u8], at: usize, places: &Index) -> Result<Self, Miss> {
-        let mut index = LabelIndex::EMPTY;
-        let mut name_at = at;
-        for quotes in places.ahead().chunks_exact(2) {
-            let &[open, close] = quotes else { return Err(Miss::Window) };
-            let (open, close) = (places.base() + usize::from(open), places.base() + usize::from(close));
-            let [b'=', b'"', ..] = body.get(open.wrapping_sub(1)..).unwrap_or_default() else {
-                return Err(Miss::Shape);
-            };
-            let Some(name_len @ 1..64) = open.checked_sub(name_at + 1) else { return Err(Miss::Shape) };
-            let others = places.others(name_at) & ((1 << name_len) - 1);
-            let starts = body.get(name_at).is_some_and(|first| !first.is_ascii_digit());
-            let [b'"', after, ..] = *body.get(close..).unwrap_or_default() else { return Err(Miss::Shape) };
-            if others != 0 || !starts || index.push(name_len, close - open - 1).is_none() {
-                return Err(Miss::Shape);
-            }
-            name_at = close + 2;
-            match after {
-                b',' => {}
-                b'}' => return Ok(Self { name: None, end: name_at, index }),
-                _ => return Err(Miss::Shape),
-            }
-        }
-        Err(Miss::Window)
-    }
-
-    /// How many labels a plain block has.
-    #[inline]
-    pub(super) fn plain_labels(&self) -> usize {
-        usize::from(self.index.count)
     }
 
     /// Reads a plain block; `at` is just behind the opening brace.

@@ -4,6 +4,8 @@ use alloc::string::String;
 
 use otelpipe_core::number::write_g;
 
+use super::scan::{HIGH, LOW};
+
 /// The one NaN a parsed value may be; never the stale marker.
 ///
 /// Source: `NormalNaN` in Prometheus 3 `model/value/value.go`.
@@ -44,9 +46,17 @@ pub(super) fn scan_float(bytes: &[u8]) -> Option<(f64, usize)> {
     if let [digit @ b'0'..=b'9', b' ' | b'\n', ..] = bytes {
         return Some((f64::from(digit - b'0'), 1)); // most are 0 or 1
     }
+    if let Some(chunk) = bytes.first_chunk() {
+        let (digits, count) = leading_digits(*chunk);
+        if let (1.., Some(b' ' | b'\n')) = (count, chunk.get(count)) {
+            #[expect(clippy::cast_precision_loss, reason = "at most seven digits")]
+            return Some((digits as f64, count)); // most others are whole
+        }
+    }
     scan_longer(bytes)
 }
 
+#[inline(never)]
 fn scan_longer(bytes: &[u8]) -> Option<(f64, usize)> {
     let negative = bytes.first() == Some(&b'-');
     let int_start = usize::from(negative);
@@ -159,13 +169,42 @@ fn is_decimal(token: &[u8]) -> bool {
 }
 
 /// The digits at `at` added to `value` (modulo 2^64), and where they end.
-fn take_digits(bytes: &[u8], mut at: usize, mut value: u64) -> (u64, usize) {
+///
+/// Eight at a time, so that how many there are is computed and not guessed at by the
+/// processor.
+#[inline]
+pub(super) fn take_digits(bytes: &[u8], mut at: usize, mut value: u64) -> (u64, usize) {
+    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let (eight, count) = leading_digits(*chunk);
+        value = value.wrapping_mul(TENS[count]).wrapping_add(eight);
+        at += count;
+        if count < 8 {
+            return (value, at);
+        }
+    }
     while let Some(digit) = bytes.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|&digit| digit < 10) {
         value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
         at += 1;
     }
     (value, at)
 }
+
+/// The number that the first bytes make as far as they are digits, and how many those are.
+#[inline]
+fn leading_digits(bytes: [u8; 8]) -> (u64, usize) {
+    let digits = u64::from_le_bytes(bytes) ^ (LOW * 0x30);
+    // A sum may reach the next byte only from one that is no digit, behind which nothing counts.
+    let others = (digits.wrapping_add(LOW * 0x76) | digits) & HIGH;
+    let count = others.trailing_zeros() / 8;
+    // The digits end the word, and zeros come before them.
+    let word = digits.checked_shl(64 - 8 * count).unwrap_or(0);
+    let pairs = (word.wrapping_mul(10) + (word >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs.wrapping_mul(100) + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    (fours.wrapping_mul(10_000).wrapping_add(fours >> 32) & 0xffff_ffff, count as usize)
+}
+
+/// Powers of ten up to that of eight digits.
+const TENS: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
 
 /// `0x` hex digits with an optional point, and a binary exponent, which Go
 /// demands.
@@ -295,6 +334,15 @@ mod tests {
             if let Some((value, length)) = scan_float(format!("{token}{end}").as_bytes()) {
                 prop_assert_eq!((Some(value.to_bits()), length), (expected.map(f64::to_bits), token.len()));
             }
+        }
+
+        #[test]
+        fn digits_are_the_same_eight_at_a_time_and_one_by_one(text in "[0-9]{0,20}[ -~]{0,9}") {
+            let count = text.bytes().take_while(u8::is_ascii_digit).count();
+            let number = text.bytes().take(count).fold(7_u64, |number, digit| {
+                number.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'))
+            });
+            prop_assert_eq!(take_digits(text.as_bytes(), 0, 7), (number, count));
         }
 
         #[test]

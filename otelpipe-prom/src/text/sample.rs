@@ -12,13 +12,13 @@ use super::labels::{Block, LabelIndex, Labels};
 /// are asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample<'a> {
-    series: &'a str,
-    name: &'a str,
+    pub(super) series: &'a str,
+    pub(super) name: &'a str,
     /// Between the braces.
-    block: &'a str,
-    index: LabelIndex,
-    metric_type: MetricType,
-    point: Point<'a>,
+    pub(super) block: &'a str,
+    pub(super) index: LabelIndex,
+    pub(super) metric_type: MetricType,
+    pub(super) point: Point<'a>,
 }
 
 /// What follows the series on its line.

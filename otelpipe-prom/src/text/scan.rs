@@ -19,8 +19,8 @@ const DIGIT: u8 = 2;
 const COLON: u8 = 4;
 
 /// The lowest bit of each byte of a word, and the highest.
-const LOW: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x8080_8080_8080_8080;
+pub(super) const LOW: u64 = 0x0101_0101_0101_0101;
+pub(super) const HIGH: u64 = 0x8080_8080_8080_8080;
 
 /// The class bits of each byte; zero for every byte no bare name may hold.
 static CLASS: [u8; 256] = classes();

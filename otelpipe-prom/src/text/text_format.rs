@@ -7,7 +7,7 @@
 use super::error::{Fault, Keyword, ParseErrorKind as Kind};
 use super::escape::unescape_help;
 use super::labels::{Block, Grammar};
-use super::number::{parse_float, scan_float};
+use super::number::{parse_float, scan_float, take_digits};
 use super::sample::{Point, Sample};
 use super::scan::{self, Quoting};
 use super::{Entry, Format, MetricType};
@@ -50,26 +50,21 @@ pub(super) fn next_entry<'a>(
 ///
 /// `None` says nothing but that [`point`] must look. Without a timestamp the same is true of
 /// OpenMetrics.
-#[inline]
-pub(super) fn plain_point<'a>(body: &[u8], at: usize, timestamps: bool) -> Option<(Point<'a>, usize)> {
+#[inline(always)]
+pub(super) fn plain_point(body: &[u8], at: usize, timestamps: bool) -> Option<(f64, Option<i64>, usize)> {
     let [b' ', rest @ ..] = body.get(at..)? else { return None };
     let (value, length) = scan_float(rest)?;
-    let mut point = Point { value, timestamp_ms: None, start_ms: None, exemplar: None };
-    let mut at = at + 1 + length;
-    if let (true, [b' ', b'0'..=b'9', ..]) = (timestamps, body.get(at..)?) {
-        let first = at + 1;
-        at = first;
-        let mut timestamp_ms = 0_i64;
-        while let Some(&byte @ b'0'..=b'9') = body.get(at) {
-            timestamp_ms = timestamp_ms.wrapping_mul(10).wrapping_add(i64::from(byte - b'0'));
-            at += 1;
+    let at = at + 1 + length;
+    match body.get(at..)? {
+        [b'\n', ..] => Some((value, None, at + 1)),
+        [b' ', b'0'..=b'9', ..] if timestamps => {
+            let (timestamp_ms, end) = take_digits(body, at + 1, 0);
+            // With more digits it may not fit.
+            let is_plain = end - at <= 19 && body.get(end) == Some(&b'\n');
+            is_plain.then_some((value, Some(timestamp_ms as i64), end + 1))
         }
-        if at - first > 18 {
-            return None; // it may not fit
-        }
-        point.timestamp_ms = Some(timestamp_ms);
+        _ => None,
     }
-    (body.get(at) == Some(&b'\n')).then_some((point, at + 1))
 }
 
 /// Value and timestamp behind a series that ends at `at`, and the place behind

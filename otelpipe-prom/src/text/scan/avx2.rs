@@ -9,24 +9,32 @@ use core::arch::x86_64::{
 
 use super::index::{BLOCK, Masks};
 
-cpufeatures::new!(has_avx2, "avx2");
+// The masks are taken apart with what every such processor has besides.
+cpufeatures::new!(has_all, "avx2", "bmi1", "bmi2", "popcnt");
 
-/// Proof that this processor has AVX2: made by [`Supported::detect`] only.
+/// Proof that this processor has AVX2, BMI and POPCNT: made by [`Supported::detect`] only.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::text) struct Supported(());
 
 impl Supported {
     #[inline]
     pub(super) fn detect() -> Option<Self> {
-        // What is compiled for it has it. Miri has it only so: it answers no questions.
-        (cfg!(target_feature = "avx2") || has_avx2::get()).then_some(Self(()))
+        // What is compiled for them has them. Miri has them only so: it answers no questions.
+        let compiled = cfg!(all(
+            target_feature = "avx2",
+            target_feature = "bmi1",
+            target_feature = "bmi2",
+            target_feature = "popcnt"
+        ));
+        (compiled || has_all::get()).then_some(Self(()))
     }
 }
 
-/// The masks of each whole block of `text`, as far as there is room.
-pub(super) fn classify(_: Supported, text: &[u8], masks: &mut [Masks]) {
-    // SAFETY: `Supported` is proof that the processor has AVX2.
-    unsafe { classify_avx2(text, masks) }
+/// Gives away the masks of one whole block of `text` after the other, as long as `take`
+/// wants more.
+pub(super) fn classify(_: Supported, text: &[u8], take: impl FnMut(Masks) -> bool) {
+    // SAFETY: `Supported` is proof that the processor has what is needed.
+    unsafe { classify_avx2(text, take) }
 }
 
 /// The text as a string, if it is ASCII.
@@ -40,16 +48,18 @@ pub(super) fn ascii(_: Supported, text: &[u8]) -> Option<&str> {
 
 /// # Safety
 ///
-/// The processor must have AVX2.
-#[target_feature(enable = "avx2")]
-unsafe fn classify_avx2(text: &[u8], masks: &mut [Masks]) {
-    for (mask, block) in masks.iter_mut().zip(text.chunks_exact(BLOCK)) {
+/// The processor must have AVX2, BMI and POPCNT.
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
+unsafe fn classify_avx2(text: &[u8], mut take: impl FnMut(Masks) -> bool) {
+    for block in text.chunks_exact(BLOCK) {
         let (low, high) = block.split_at(BLOCK / 2);
         // SAFETY: both halves of a block have 32 bytes, and AVX2 is there.
         let (low, high) = unsafe { (classify_half(low), classify_half(high)) };
         let special = u64::from(high.0) << 32 | u64::from(low.0);
         let other = u64::from(high.1) << 32 | u64::from(low.1);
-        *mask = Masks { special, other: other | special };
+        if !take(Masks { special, other: other | special }) {
+            return;
+        }
     }
 }
 

@@ -8,11 +8,12 @@ use super::engine::Engine;
 /// Bytes looked at in one go.
 pub(in crate::text) const BLOCK: usize = 64;
 
-/// Blocks kept at a time: 4 KiB of body, which the first-level cache holds.
-const BLOCKS: usize = 64;
+/// Blocks kept at a time: 8 KiB of body, which the first-level cache holds. The line that a
+/// window cuts is read again in the next one.
+const BLOCKS: usize = 128;
 
 /// Quotes, backslashes and newlines kept at a time. A window that has more ends early.
-const PLACES: usize = 512;
+const PLACES: usize = 1024;
 
 /// The classes of the bytes of one block; the lowest bit is the first byte.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -60,19 +61,19 @@ impl Index {
     pub(in crate::text) fn load(&mut self, body: &[u8], at: usize) {
         let window = body.get(at..).unwrap_or_default();
         let window = window.get(..BLOCK * BLOCKS).unwrap_or(window);
-        let mut masks = [Masks::default(); BLOCKS];
-        self.engine.classify(window, &mut masks);
-        let mut len = window.len() / BLOCK;
+        let whole = window.len() / BLOCK;
+        (self.base, self.next, self.count) = (at, 0, 0);
+        let mut blocks = self.take_in(window, 0);
         let rest = window.chunks_exact(BLOCK).remainder();
-        if let (false, Some(last)) = (rest.is_empty(), masks.get_mut(len)) {
-            let mut block = [0; BLOCK];
-            block.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-            self.engine.classify(&block, core::slice::from_mut(last));
-            len += 1;
+        if blocks == whole && !rest.is_empty() && self.count + BLOCK <= PLACES {
+            let mut last = [0; BLOCK];
+            last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+            blocks = self.take_in(&last, blocks);
         }
-        let indexed = self.flatten(masks.get(..len).unwrap_or_default());
-        (self.base, self.next) = (at, 0);
-        self.end = body.len().min(at + indexed * BLOCK);
+        if let Some(other) = self.other.get_mut(blocks) {
+            *other = u64::MAX;
+        }
+        self.end = body.len().min(at + blocks * BLOCK);
     }
 
     /// Forgets the special bytes before `at`. `false` if `at` is not in the window.
@@ -118,41 +119,46 @@ impl Index {
         first >> shift | second << 1 << (BLOCK - 1 - shift)
     }
 
-    /// Fills the window from masks; how many of them there was room for.
-    fn flatten(&mut self, masks: &[Masks]) -> usize {
-        self.count = 0;
-        for (at, mask) in masks.iter().enumerate() {
-            if self.count + BLOCK > PLACES {
-                self.close(at);
-                return at;
-            }
-            if let Some(other) = self.other.get_mut(at) {
-                *other = mask.other;
-            }
-            let base = u16::try_from(at * BLOCK).unwrap_or_default();
-            let (mut bits, mut count) = (mask.special, self.count);
-            while bits != 0 {
-                // Four at a time, so that the usual block takes one turn. What is written
-                // beyond the count is never read.
-                let slots = self.places.get_mut(count..).and_then(|rest| rest.first_chunk_mut::<4>());
-                let Some(slots) = slots else { break };
-                for slot in slots {
-                    #[expect(clippy::cast_possible_truncation, reason = "at most 64")]
-                    let place = bits.trailing_zeros() as u16;
-                    *slot = base + place;
-                    count += usize::from(bits != 0);
-                    bits &= bits.wrapping_sub(1);
-                }
-            }
-            self.count = count;
-        }
-        self.close(masks.len());
-        masks.len()
+    /// Takes in the whole blocks of a text, behind those before, as far as there is room.
+    /// Returns how many there are then.
+    fn take_in(&mut self, text: &[u8], before: usize) -> usize {
+        let (mut blocks, mut count) = (before, self.count);
+        self.engine.classify(
+            text,
+            #[inline(always)]
+            |masks| {
+                count = self.push(blocks, masks, count);
+                blocks += 1;
+                count + BLOCK <= PLACES
+            },
+        );
+        self.count = count;
+        blocks
     }
 
-    fn close(&mut self, at: usize) {
-        if let Some(other) = self.other.get_mut(at) {
-            *other = u64::MAX;
+    /// Takes in the masks of a block. So many places are there before it; returns how many
+    /// there are then.
+    #[inline(always)]
+    fn push(&mut self, block: usize, masks: Masks, count: usize) -> usize {
+        if let Some(other) = self.other.get_mut(block) {
+            *other = masks.other;
         }
+        let base = u16::try_from(block * BLOCK).unwrap_or_default();
+        let (mut bits, mut at) = (masks.special, count);
+        // Eight at a time, so that nearly every block takes one turn. What is written beyond
+        // the count is never read.
+        while let Some(slots) = self.places.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<8>()) {
+            for slot in slots {
+                #[expect(clippy::cast_possible_truncation, reason = "at most 64")]
+                let place = bits.trailing_zeros() as u16;
+                *slot = base + place;
+                bits &= bits.wrapping_sub(1);
+            }
+            if bits == 0 {
+                break;
+            }
+            at += 8;
+        }
+        count + masks.special.count_ones() as usize
     }
 }

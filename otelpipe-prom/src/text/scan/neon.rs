@@ -17,12 +17,14 @@ const BY_HIGH: [u8; 16] = [64, 0, 16, 1, 2, 44, 2, 4, 0, 0, 0, 0, 0, 0, 0, 0];
 /// The bit of each byte in the mask of its eight.
 const BITS: [u8; 16] = [1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128];
 
-/// The masks of each whole block of `text`, as far as there is room.
-pub(super) fn classify(text: &[u8], masks: &mut [Masks]) {
-    for (mask, block) in masks.iter_mut().zip(text.chunks_exact(BLOCK)) {
-        if let Some(block) = block.first_chunk::<BLOCK>() {
-            // SAFETY: NEON is part of the architecture this file is compiled for.
-            *mask = unsafe { classify_block(block) };
+/// Gives away the masks of one whole block of `text` after the other, as long as `take`
+/// wants more.
+pub(super) fn classify(text: &[u8], mut take: impl FnMut(Masks) -> bool) {
+    for block in text.chunks_exact(BLOCK) {
+        let Some(block) = block.first_chunk::<BLOCK>() else { return };
+        // SAFETY: NEON is part of the architecture this file is compiled for.
+        if !take(unsafe { classify_block(block) }) {
+            return;
         }
     }
 }
