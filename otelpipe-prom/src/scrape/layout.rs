@@ -165,30 +165,30 @@ impl Layout {
             let Run { len, action } = self.runs[at];
             let (these, others) = lines.split_at_checked(len as usize)?;
             lines = others;
-            let mut place = action.place();
-            for line in these {
+            for (line, place) in these.iter().zip(action.place()..) {
                 while !cache.begins_with(entries.rest()?, line) {
                     skip_silent(&mut entries)?;
                 }
+                let len = line.len();
                 if action.kind() == Action::METADATA {
-                    entries.take_metadata(line.len(), None);
+                    entries.take_metadata(len, None);
                     continue;
                 }
-                let sample = entries.take_series(line.len())?;
-                match action.kind() {
-                    Action::DROPPED => {}
-                    kind @ (Action::NUMBER | Action::TIMED_NUMBER) => {
-                        let time_ms = reading.time_ms(&sample, kind == Action::TIMED_NUMBER)?;
-                        let number = columns.numbers.get_mut(place as usize)?;
-                        *number = number_of(sample.value(), ns_from_ms(time_ms));
-                        if let Some(exemplar) = sample.exemplar() {
-                            let exemplar = convert_exemplar(&exemplar, time_ms);
-                            columns.exemplars.push((place, alloc::vec![exemplar]));
-                        }
-                    }
-                    _ => self.read_part(place, &sample, reading, columns, &mut warnings)?,
+                if action.kind() == Action::PART {
+                    self.read_part(place, &mut entries, len, reading, columns, &mut warnings)?;
+                    continue;
                 }
-                place += 1;
+                let sample = entries.take_series(len)?;
+                if action.kind() == Action::DROPPED {
+                    continue;
+                }
+                let time_ms = reading.time_ms(&sample, action.kind() == Action::TIMED_NUMBER)?;
+                let number = columns.numbers.get_mut(place as usize)?;
+                *number = number_of(sample.value(), ns_from_ms(time_ms));
+                if let Some(exemplar) = sample.exemplar() {
+                    let exemplar = convert_exemplar(&exemplar, time_ms);
+                    columns.exemplars.push((place, alloc::vec![exemplar]));
+                }
             }
         }
         loop {
@@ -215,15 +215,19 @@ impl Layout {
         }
     }
 
+    /// Reads a line that does not simply become a number. Out of line, so that what the others
+    /// need stays in registers.
     #[inline(never)]
     fn read_part(
         &mut self,
         at: u32,
-        sample: &KnownSample<'_>,
+        entries: &mut Entries<'_>,
+        len: usize,
         reading: Reading,
         columns: &mut Columns,
         warnings: &mut Vec<ScrapeWarning>,
     ) -> Option<()> {
+        let sample = &entries.take_series(len)?;
         let part = *self.parts.get(at as usize)?;
         if part.becomes == Becomes::Resource {
             let explicit_ms = sample.timestamp_ms().filter(|_| reading.honor_timestamps);
