@@ -61,11 +61,9 @@ fn write_escaped(text: &str, html: bool, out: &mut String) {
 #[inline]
 fn is_suspect(byte: u8) -> bool {
     (byte < 0x20)
-        | (byte == b'"')
+        | (byte | 4 == b'&') // and `"`
+        | (byte | 2 == b'>') // and `<`
         | (byte == b'\\')
-        | (byte == b'<')
-        | (byte == b'>')
-        | (byte == b'&')
         | (byte == 0xe2)
 }
 

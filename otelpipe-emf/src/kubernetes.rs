@@ -8,7 +8,8 @@ use crate::json::write_string;
 ///
 /// Source: `addKubernetesWrapper` in `exporter/awsemfexporter/grouped_metric.go`.
 pub(crate) fn kubernetes_object<'l>(label: impl Fn(&str) -> &'l str) -> String {
-    let mut out = String::from("{");
+    let mut out = String::with_capacity(512);
+    out.push('{');
     let member = |name: &str, text: &str, out: &mut String| {
         if !text.is_empty() {
             if !out.ends_with('{') {
@@ -21,27 +22,29 @@ pub(crate) fn kubernetes_object<'l>(label: impl Fn(&str) -> &'l str) -> String {
         }
     };
     let object = |name: &str, members: &[(&str, &str)], out: &mut String| {
-        if members.iter().any(|(_, from)| !label(from).is_empty()) {
+        if members.iter().any(|(_, text)| !text.is_empty()) {
             if !out.ends_with('{') {
                 out.push(',');
             }
             out.push('"');
             out.push_str(name);
             out.push_str("\":{");
-            for (name, from) in members {
-                member(name, label(from), out);
+            for (name, text) in members {
+                member(name, text, out);
             }
             out.push('}');
         }
     };
     member("container_name", label("container"), &mut out);
-    object("docker", &[("container_id", "container_id")], &mut out);
+    object("docker", &[("container_id", label("container_id"))], &mut out);
     member("host", label("NodeName"), &mut out);
-    object("labels", &[("app", "app"), ("pod-template-hash", "pod-template-hash")], &mut out);
+    let labels = [("app", label("app")), ("pod-template-hash", label("pod-template-hash"))];
+    object("labels", &labels, &mut out);
     member("namespace_name", label("Namespace"), &mut out);
     member("pod_id", label("PodId"), &mut out);
     member("pod_name", label("PodName"), &mut out);
-    object("pod_owners", &[("owner_kind", "owner_kind"), ("owner_name", "owner_name")], &mut out);
+    let owner = [("owner_kind", label("owner_kind")), ("owner_name", label("owner_name"))];
+    object("pod_owners", &owner, &mut out);
     member("service_name", label("Service"), &mut out);
     out.push('}');
     out

@@ -26,6 +26,10 @@ pub(crate) struct TextsBuilder {
     /// The document at hand.
     document: Vec<Place>,
     numbers: Vec<u32>,
+    /// The last piece, and for each piece which one came after it last time: mostly it
+    /// comes again.
+    last: u32,
+    followers: Vec<u32>,
     overflows: bool,
 }
 
@@ -63,16 +67,31 @@ impl TextsBuilder {
     /// Appends text to the document at hand.
     pub(crate) fn text(&mut self, text: &str) {
         if !text.is_empty() {
-            let piece = self.pieces.add(text);
+            let piece = self.piece(text);
             self.place(Kind::Text, piece as usize);
         }
     }
 
     /// Appends text for which other documents may have another one.
     pub(crate) fn own_text(&mut self, text: &str) {
-        let piece = self.pieces.add(text);
+        let piece = self.piece(text);
         self.place(Kind::Own, 0);
         self.numbers.push(piece);
+    }
+
+    fn piece(&mut self, text: &str) -> u32 {
+        let Self { pieces, last, followers, .. } = self;
+        let known = followers.get(*last as usize).copied();
+        let piece = match known.filter(|piece| pieces.get(*piece as usize) == text) {
+            Some(piece) => piece,
+            None => pieces.add(text),
+        };
+        if known != Some(piece) {
+            followers.resize(pieces.ends.len().max(followers.len()), 0);
+            followers[*last as usize] = piece;
+        }
+        *last = piece;
+        piece
     }
 
     /// Appends something else to the document at hand.
@@ -257,8 +276,10 @@ impl Pieces {
     /// Adds what a piece and the text of a label behind it make together: they belong to
     /// each other, whoever has the same text for another label.
     fn add_pair(&mut self, name: Option<usize>, text: usize) -> u32 {
-        let mut pair = String::from(name.map_or("", |name| self.get(name)));
-        pair.push_str(self.get(text));
+        let (name, text) = (name.map_or("", |name| self.get(name)), self.get(text));
+        let mut pair = String::with_capacity(name.len() + text.len());
+        pair.push_str(name);
+        pair.push_str(text);
         self.add(&pair)
     }
 

@@ -33,8 +33,8 @@ fn path(text: &str) -> Option<[&str; 4]> {
 }
 
 fn object<'t>(mut text: &'t str, mut each: impl FnMut(&'t str)) {
-    const BEFORE: &str = "\":\"";
-    while let Some(at) = text.find(BEFORE) {
+    const BEFORE: &[u8; 3] = b"\":\"";
+    while let Some(at) = text.as_bytes().windows(BEFORE.len()).position(|bytes| bytes == BEFORE) {
         let (names, rest) = text.split_at(at + BEFORE.len());
         let (value, rest) = rest.split_at(rest.find('"').unwrap_or(rest.len()));
         each(names);
