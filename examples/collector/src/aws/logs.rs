@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, Uri};
+use http::header::{CONTENT_TYPE, USER_AGENT};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
 use serde_json::{Map, Value, json};
 
 use super::clock::ServiceClock;
@@ -283,12 +284,12 @@ impl LogsClient {
             _ => failed(LogsErrorKind::Credentials, failure.to_string()),
         })?;
         let request = Request::post(self.url.clone())
-            .header("content-type", "application/x-amz-json-1.1")
-            .header("x-amz-target", format!("Logs_20140328.{operation}"))
-            .header("x-amzn-logs-format", "json/emf")
-            .header("amz-sdk-invocation-id", invocation)
-            .header("amz-sdk-request", format!("attempt={attempt}; max={}", self.attempts))
-            .header("user-agent", self.user_agent.clone())
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.1"))
+            .header(TARGET, format!("Logs_20140328.{operation}"))
+            .header(FORMAT, HeaderValue::from_static("json/emf"))
+            .header(INVOCATION, invocation)
+            .header(ATTEMPT, format!("attempt={attempt}; max={}", self.attempts))
+            .header(USER_AGENT, self.user_agent.clone())
             .body(body);
         let mut request = request.map_err(|failure| failed(LogsErrorKind::Other, failure.to_string()))?;
         let scope = Scope { region: &self.region, service: "logs" };
@@ -420,6 +421,11 @@ pub(crate) fn random_uuid() -> String {
 /// A batch is sent at most this often while its stream keeps disappearing.
 const PUT_ROUNDS: u32 = 3;
 const MAX_ANSWER: usize = 1 << 20;
+
+const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
+const FORMAT: HeaderName = HeaderName::from_static("x-amzn-logs-format");
+const INVOCATION: HeaderName = HeaderName::from_static("amz-sdk-invocation-id");
+const ATTEMPT: HeaderName = HeaderName::from_static("amz-sdk-request");
 
 #[cfg(test)]
 mod tests {
