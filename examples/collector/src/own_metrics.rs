@@ -199,7 +199,10 @@ impl Default for OwnMetrics {
         let outgoing = family!("processor_outgoing_items", "Points that left a processor");
         let processor_refused =
             family!("processor_refused_metric_points", "Points in batches that a processor refused");
-        let sent = family!("exporter_sent_metric_points", "Points delivered by an exporter");
+        let sent = family!(
+            "exporter_sent_metric_points",
+            "Points delivered by an exporter, or kept for another try; those lost then are dropped points"
+        );
         let failed =
             family!("exporter_send_failed_metric_points", "Points that an exporter could not deliver");
         let dropped = family!("dropped_metric_points", "Points dropped on purpose, by component and reason");
@@ -298,7 +301,8 @@ impl OwnMetrics {
             .inc_by(points as u64);
     }
 
-    /// Points that arrived at an exporter's destination.
+    /// Points that arrived at an exporter's destination, or wait for another try. Of the latter
+    /// those that are lost are counted as dropped later.
     pub fn exporter_sent(&self, id: &str, points: usize) {
         self.sent.get_or_create(&ExporterLabel { exporter: id.to_owned() }).inc_by(points as u64);
     }
