@@ -9,7 +9,8 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, Visitor};
 ///
 /// Its value is read as a `T`, so that a mistake in it is still found, and forgotten.
 /// [`decode`](super::decode::decode) warns at the value, unless it is the zero value of its
-/// type (`false`, `0`, nothing), which asks for nothing in upstream's settings either.
+/// type (`false`, `0`, nothing) or a section with `enabled: false`, which ask for nothing in
+/// upstream's settings either.
 pub struct NoEffect<T = IgnoredAny>(PhantomData<T>);
 
 /// What the warning says.
@@ -104,6 +105,9 @@ mod tests {
     fn zero_values_ask_for_nothing() {
         assert_eq!(read("{size: 0, inner: {names: [], anything: {}}}"), (true, vec![]));
         assert_eq!(read("{size: , inner: {names: , anything: false}}"), (true, vec![]));
+        assert_eq!(read("{inner: {anything: {enabled: false, initial: 5}}}"), (true, vec![]));
+        let on = read("{inner: {anything: {enabled: true}}}");
+        assert_eq!(on, (true, vec![format!("20 x::inner::anything: {NO_EFFECT}")]));
     }
 
     #[test]

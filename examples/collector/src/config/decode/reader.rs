@@ -268,7 +268,8 @@ impl<'n> Deserializer<'n> for Reader<'n, '_, '_> {
         let (node, path, place, in_option, state) =
             (self.node, self.path.clone(), self.place, self.in_option, self.state);
         let result = Self::settle(node, &path, place, in_option, state, visitor.visit_newtype_struct(self));
-        if name == no_effect::TYPE_NAME && result.is_ok() && !node.is_zero() {
+        let is_off = || node.get("enabled").is_some_and(|enabled| enabled.value == Value::Bool(false));
+        if name == no_effect::TYPE_NAME && result.is_ok() && !node.is_zero() && !is_off() {
             state.problems.borrow_mut().warning(Some(&node.span), &path, no_effect::NO_EFFECT, None);
         }
         if let (duration::TYPE_NAME, Value::Int(ns @ 1..1_000)) = (name, &node.value) {
