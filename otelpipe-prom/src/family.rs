@@ -89,7 +89,11 @@ impl Family {
     /// First hit wins: a report series; the name itself; the name without one suffix
     /// (`_bucket _count _sum _total _info _created`, tried in this order). Without a
     /// hit the sample is an unknown gauge of its own name.
-    pub fn resolve<'m>(name: &str, trim_suffixes: bool, find: impl Fn(&str) -> Option<&'m Metadata>) -> Self {
+    pub fn resolve<'m>(
+        name: &SharedStr,
+        trim_suffixes: bool,
+        find: impl Fn(&str) -> Option<&'m Metadata>,
+    ) -> Self {
         if let Some((help, unit)) = report_metadata(name) {
             let metadata = Metadata {
                 kind: MetricType::Gauge,
@@ -105,13 +109,14 @@ impl Family {
         let Some(metadata) = find(base) else {
             return Self::build(name, name, &Metadata::default(), trim_suffixes);
         };
+        let base = SharedStr::from(base);
         if metadata.kind != MetricType::Counter {
-            return Self::build(base, base, metadata, trim_suffixes);
+            return Self::build(&base, &base, metadata, trim_suffixes);
         }
         if name.ends_with(CREATED) {
-            return Self::build(&format!("{base}_total"), base, metadata, trim_suffixes);
+            return Self::build(&format!("{base}_total").into(), &base, metadata, trim_suffixes);
         }
-        Self::build(name, base, metadata, trim_suffixes)
+        Self::build(name, &base, metadata, trim_suffixes)
     }
 
     /// Which part of a point the sample `name` is; `bound` is the value of
@@ -136,7 +141,7 @@ impl Family {
         }
     }
 
-    fn build(name: &str, metadata_name: &str, metadata: &Metadata, trim_suffixes: bool) -> Self {
+    fn build(name: &SharedStr, metadata_name: &SharedStr, metadata: &Metadata, trim_suffixes: bool) -> Self {
         let kind = FamilyKind::of(metadata.kind);
         let temporality = Temporality::Cumulative;
         let data = match kind {
@@ -148,13 +153,14 @@ impl Family {
             FamilyKind::Summary => MetricData::Summary(alloc::vec![]),
         };
         let is_sum = matches!(kind, FamilyKind::Sum { .. });
-        let shown = if trim_suffixes { trim(name, is_sum, &metadata.unit) } else { name };
+        let trimmed = if trim_suffixes { trim(name, is_sum, &metadata.unit) } else { name };
+        let shown = if trimmed.len() == name.len() { name.clone() } else { trimmed.into() };
         let kind_name = SharedStr::from_static(metadata.kind.name());
         Self {
             kind,
-            name: name.into(),
+            name: name.clone(),
             template: Metric {
-                name: shown.into(),
+                name: shown,
                 description: metadata.help.clone(),
                 unit: ucum(&metadata.unit).as_ref().into(),
                 metadata: Attributes::from_unique(alloc::vec![(
@@ -163,7 +169,7 @@ impl Family {
                 )]),
                 data,
             },
-            metadata_name: metadata_name.into(),
+            metadata_name: metadata_name.clone(),
         }
     }
 }
@@ -278,7 +284,7 @@ mod tests {
     #[track_caller]
     fn check(family: &str, kind: MetricType, name: &str, metric: &str, found_kind: MetricKind) {
         let known = metadata(kind);
-        let found = Family::resolve(name, false, |key| (key == family).then_some(&known));
+        let found = Family::resolve(&name.into(), false, |key| (key == family).then_some(&known));
         assert_eq!((&*found.template.name, found.template.kind()), (metric, found_kind), "{name}");
     }
 

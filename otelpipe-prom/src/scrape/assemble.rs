@@ -124,9 +124,13 @@ pub(crate) struct Assembly {
     resource_index: HashMap<(SharedStr, SharedStr), u32>,
     scopes: Vec<ScopeSlot>,
     names: Vec<NameSlot>,
-    name_index: HashMap<(u32, SharedStr), u32>,
+    /// By scope and name.
+    name_index: HashTable<u32>,
     families: Vec<FamilySlot>,
-    family_index: HashMap<(u32, SharedStr), u32>,
+    /// By scope and name.
+    family_index: HashTable<u32>,
+    /// What metrics say about their types, each once.
+    types: Vec<Attributes>,
     groups: Vec<Group>,
     /// By group, as far as there were any samples since [`Assembly::shrink`].
     progress: Vec<Progress>,
@@ -195,8 +199,10 @@ impl Assembly {
 
     /// The slot of a sample name.
     pub(crate) fn name(&mut self, scope: u32, name: &SharedStr) -> u32 {
-        let at = index(self.names.len());
-        *self.name_index.entry((scope, name.clone())).or_insert_with(|| {
+        let next = index(self.names.len());
+        let key = |at: u32| self.names[at as usize].key();
+        let at = find_or_insert(&mut self.name_index, &self.hasher, (scope, name), next, key);
+        if at == next {
             self.names.push(NameSlot {
                 scope,
                 name: name.clone(),
@@ -206,8 +212,8 @@ impl Assembly {
                 generation: 0,
                 epoch: 0,
             });
-            at
-        })
+        }
+        at
     }
 
     /// Adds a sample. The attributes must be interned: a list is known by its address.
@@ -413,11 +419,14 @@ impl Assembly {
         self.groups.iter_mut().for_each(|group| group.parts = NONE);
     }
 
-    /// Gives back all that is found again by [`Assembly::add`]. No place is valid any more.
+    /// Gives back all but names, scopes and resources: [`Assembly::add`] finds it again. No
+    /// place is valid any more.
     pub(crate) fn rest(&mut self) {
         (self.groups, self.group_index) = (Vec::new(), HashTable::new());
-        (self.progress, self.parts) = (Vec::new(), Vec::new());
-        self.families.iter_mut().for_each(|family| family.groups = Vec::new());
+        (self.progress, self.parts, self.taken) = (Vec::new(), Vec::new(), Vec::new());
+        (self.families, self.family_index) = (Vec::new(), HashTable::new());
+        self.names.iter_mut().for_each(|name| (name.family, name.version) = (NONE, u64::MAX));
+        self.names.shrink_to_fit();
     }
 
     /// How many slots there are: grows with every name and label set ever seen.
@@ -466,12 +475,14 @@ impl Assembly {
         }
         slot.epoch = self.epoch;
         slot.version = metadata.version();
-        let family = Family::resolve(&slot.name, self.trim_suffixes, |name| metadata.get(name));
-        let key = family.name.clone();
+        let mut family = Family::resolve(&slot.name, self.trim_suffixes, |name| metadata.get(name));
+        share(&mut self.types, &mut family.template.metadata);
         let scope = slot.scope;
         let mut slot_is_current = true;
         let next = index(self.families.len());
-        let found = *self.family_index.entry((scope, key)).or_insert(next);
+        let key = |at: u32| self.families[at as usize].key();
+        let wanted = (scope, family.name.as_str());
+        let found = find_or_insert(&mut self.family_index, &self.hasher, wanted, next, key);
         if found == next {
             self.families.push(FamilySlot {
                 scope,
@@ -564,7 +575,17 @@ impl ResourceSlot {
     }
 }
 
+impl NameSlot {
+    fn key(&self) -> (u32, &str) {
+        (self.scope, &self.name)
+    }
+}
+
 impl FamilySlot {
+    fn key(&self) -> (u32, &str) {
+        (self.scope, &self.family.name)
+    }
+
     fn kind_is_merged(&self) -> bool {
         matches!(self.family.kind, FamilyKind::Histogram | FamilyKind::Summary)
     }
@@ -646,6 +667,27 @@ impl Progress {
         {
             point.start_time_ns = ns_from_s(seconds);
         }
+    }
+}
+
+/// The slot with this key, which `key` gives of slots in the index. If there is none it is
+/// `next` from now on.
+fn find_or_insert<'k>(
+    index: &mut HashTable<u32>,
+    hasher: &DefaultHashBuilder,
+    wanted: (u32, &str),
+    next: u32,
+    key: impl Fn(u32) -> (u32, &'k str),
+) -> u32 {
+    let is_wanted = |at: &u32| key(*at) == wanted;
+    *index.entry(hasher.hash_one(wanted), is_wanted, |at| hasher.hash_one(key(*at))).or_insert(next).get()
+}
+
+/// Replaces a list by one of the known ones, to which it belongs from now on. There are few.
+fn share(known: &mut Vec<Attributes>, list: &mut Attributes) {
+    match known.iter().find(|known| *known == list) {
+        Some(known) => list.clone_from(known),
+        None => known.push(list.clone()),
     }
 }
 

@@ -1,9 +1,9 @@
 //! What TYPE, HELP and UNIT lines said, for as long as it is remembered.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::hash::BuildHasher;
 
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashTable};
 use otelpipe_core::shared_str::SharedStr;
 
 use crate::text::MetricType;
@@ -25,7 +25,9 @@ pub struct Metadata {
 /// Source: Prometheus `scrape/scrape.go` (scrapeCache.metadata).
 #[derive(Debug, Default)]
 pub(crate) struct MetadataStore {
-    index: HashMap<Box<str>, u32>,
+    /// Slots by name.
+    index: HashTable<u32>,
+    hasher: DefaultHashBuilder,
     /// Empty slots are those of forgotten families.
     families: Vec<Option<Remembered>>,
     free: Vec<u32>,
@@ -34,6 +36,7 @@ pub(crate) struct MetadataStore {
 
 #[derive(Debug, Default)]
 struct Remembered {
+    name: SharedStr,
     metadata: Metadata,
     seen: u32,
     /// Fingerprints of the lines that said type, help and unit last.
@@ -73,8 +76,12 @@ impl MetadataStore {
     }
 
     pub(crate) fn get(&self, family: &str) -> Option<&Metadata> {
-        let at = *self.index.get(family)?;
-        self.families.get(at as usize)?.as_ref().map(|known| &known.metadata)
+        Some(&self.families.get(self.find(family)? as usize)?.as_ref()?.metadata)
+    }
+
+    fn find(&self, family: &str) -> Option<u32> {
+        let hash = self.hasher.hash_one(family);
+        self.index.find(hash, |at| name_of(&self.families, *at) == family).copied()
     }
 
     /// Notes what a line with this fingerprint says. Returns the family's slot.
@@ -111,22 +118,32 @@ impl MetadataStore {
         line: u64,
         change: impl FnOnce(&mut Metadata) -> bool,
     ) -> u32 {
-        let found = self.index.get(family).copied();
-        let at = found.unwrap_or_else(|| {
-            let at = self.free.pop().unwrap_or_else(|| {
-                self.families.push(None);
-                u32::try_from(self.families.len() - 1).unwrap_or(u32::MAX)
-            });
-            self.index.insert(family.into(), at);
-            at
-        });
-        if let Some(slot) = self.families.get_mut(at as usize) {
-            let known = slot.get_or_insert_default();
+        let found = self.find(family);
+        let at = found.unwrap_or_else(|| self.remember(family));
+        if let Some(Some(known)) = self.families.get_mut(at as usize) {
             known.seen = scrape;
             known.lines[part.slot()] = line;
             let changed = change(&mut known.metadata);
             self.version += u64::from(changed || found.is_none());
         }
+        at
+    }
+
+    fn remember(&mut self, family: &str) -> u32 {
+        let known = Some(Remembered { name: family.into(), ..Remembered::default() });
+        let at = match self.free.pop() {
+            Some(at) => {
+                self.families[at as usize] = known;
+                at
+            }
+            None => {
+                self.families.push(known);
+                u32::try_from(self.families.len() - 1).unwrap_or(u32::MAX)
+            }
+        };
+        let (families, hasher) = (&self.families, &self.hasher);
+        let hash = |name: &str| hasher.hash_one(name);
+        self.index.insert_unique(hash(family), at, |at| hash(name_of(families, *at)));
         at
     }
 
@@ -145,11 +162,16 @@ impl MetadataStore {
         }
     }
 
+    /// Gives back room that growth has left.
+    pub(crate) fn shrink(&mut self) {
+        self.families.shrink_to_fit();
+    }
+
     /// Forgets what was last seen too long before `scrape`.
     pub(crate) fn sweep(&mut self, scrape: u32) {
         let before = self.index.len();
         let (families, free) = (&mut self.families, &mut self.free);
-        self.index.retain(|_, at| {
+        self.index.retain(|at| {
             let Some(slot) = families.get_mut(*at as usize) else { return false };
             let keeps = slot.as_ref().is_some_and(|known| scrape.wrapping_sub(known.seen) <= KEPT_SCRAPES);
             if !keeps {
@@ -162,6 +184,11 @@ impl MetadataStore {
             self.version += 1;
         }
     }
+}
+
+/// The name of a family that is in the index.
+fn name_of(families: &[Option<Remembered>], at: u32) -> &str {
+    families.get(at as usize).and_then(Option::as_ref).map_or("", |known| &known.name)
 }
 
 /// Whether the text is another one than before.

@@ -102,6 +102,7 @@ impl TargetScraper {
         let lists: Vec<_> = self.repetition.lists().collect();
         self.cache.rest(self.repetition.by_entry(&lists), &mut self.interner);
         self.assembly.rest();
+        self.metadata.shrink();
         self.interner = Interner::default();
         self.reports.iter_mut().for_each(|(_, place)| *place = Place::UNKNOWN);
     }
