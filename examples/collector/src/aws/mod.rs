@@ -10,7 +10,6 @@ pub mod region;
 pub mod session;
 pub mod sign;
 
-mod canonical_request;
 mod container;
 mod retry;
 mod sts;
