@@ -31,7 +31,7 @@ type Keys = [[u64; 2]; BLOCK / 16];
 /// this is proven, which is why the text itself need not be kept.
 ///
 /// Sources: RFC 4418, "UMAC", section 5.2, with 64-bit words and one key; M. Thorup, "High
-/// Speed Hashing for Integers and Strings", section 3.4, pair-multiply-shift.
+/// Speed Hashing for Integers and Strings", pair-multiply-shift.
 #[derive(Clone, Debug)]
 pub(crate) struct FingerprintKey {
     words: [Keys; 8 * WORDS / BLOCK],
