@@ -69,8 +69,8 @@ fn check_scrape(name: &str, more: &str, reply: impl FnMut() -> Reply + Send + 's
     let server = Server::http(move |_| reply());
     let collector = start(&folder, &scraping(&server.address(), more), &[]);
     let url = format!("http://{}/metrics", server.address());
-    let line = collector.wait_for_line(&["scrape failed", &url]);
-    assert!(parts.iter().all(|part| line.contains(part)), "{line}");
+    // Not the first of the failures: a busy machine may let a scrape run out of time.
+    collector.wait_for_line(&[&["scrape failed", &*url], parts].concat());
     collector.wait_for_line(&["-> Name: up"]);
     collector.wait_for_line(&["Value: 0.000000"]);
     end(collector);
@@ -237,8 +237,7 @@ fn check_discovery(name: &str, cluster: &ApiServer, more: &[(&str, &str)], parts
     let mut env: Vec<(&str, &str)> = env.iter().map(|(name, value)| (*name, value.as_str())).collect();
     env.extend(more);
     let collector = start(&folder, DISCOVERING, &env);
-    let line = collector.wait_for_line(&["Kubernetes discovery"]);
-    assert!(parts.iter().all(|part| line.contains(part)), "{line}");
+    collector.wait_for_line(&[&["Kubernetes discovery"], parts].concat());
     let ended = end(collector);
     assert!(!ended.stderr.contains(TOKEN), "{}", ended.stderr);
 }
