@@ -91,15 +91,16 @@ impl<'a> Entries<'a> {
     /// empty scrape before it comes here.
     pub fn new(body: &'a [u8], options: ParseOptions) -> Self {
         let is_openmetrics = options.format == Format::OpenMetrics;
+        let is_by_line = is_openmetrics && (options.start_timestamps || options.strict);
         Self {
             body,
             at: 0,
             options,
             index: Index::new(Engine::detect()),
-            indexed: !is_openmetrics || !(options.start_timestamps || options.strict),
+            indexed: !is_by_line,
             metric_type: MetricType::Unknown,
             done: false,
-            skims: !is_openmetrics || !(options.start_timestamps || options.strict),
+            skims: !is_by_line,
             start_times: (is_openmetrics && options.start_timestamps).then(Box::default),
             strict: (is_openmetrics && options.strict).then(Box::default),
         }
