@@ -615,6 +615,10 @@ mod tests {
                 server.url().trim_start_matches("http://")
             )
         );
+        // The server may read the last request after it was given up.
+        while server.seen().len() < 2 {
+            tokio::task::yield_now().await;
+        }
         assert_eq!(server.seen().len(), 2);
     }
 
