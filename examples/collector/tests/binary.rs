@@ -108,8 +108,8 @@ fn the_published_eks_configuration_sends_what_adot_sent() {
 
     let published = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/configs/eks-fargate-emf.yaml");
     let mut config = std::fs::read_to_string(published).unwrap();
-    replace(&mut config, "scrape_interval: 1m", "scrape_interval: 1s");
-    replace(&mut config, "scrape_timeout: 40s", "scrape_timeout: 1s");
+    replace(&mut config, "scrape_interval: 1m", "scrape_interval: 2s");
+    replace(&mut config, "scrape_timeout: 40s", "scrape_timeout: 2s");
     replace(&mut config, "kubernetes.default.svc:443", &cluster.server.address());
     let account = cluster.account.path().to_str().unwrap();
     replace(&mut config, "/var/run/secrets/kubernetes.io/serviceaccount", account);

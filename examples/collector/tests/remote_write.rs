@@ -142,9 +142,8 @@ impl Around {
             })
         });
         let mut config = std::fs::read_to_string(golden::folder(run).join("config.yaml")).unwrap();
-        replace(&mut config, "scrape_interval: 3s", "scrape_interval: 1s");
-        replace(&mut config, "scrape_timeout: 2s", "scrape_timeout: 1s");
-        replace(&mut config, "collection_interval: 3s", "collection_interval: 1s");
+        replace(&mut config, "scrape_interval: 3s", "scrape_interval: 2s");
+        replace(&mut config, "collection_interval: 3s", "collection_interval: 2s");
         replace(&mut config, "0.0.0.0:8081", &app.address());
         replace(&mut config, "http://aps-workspaces.us-west-2.test:18080", store);
         let folder = Folder::new(run);
