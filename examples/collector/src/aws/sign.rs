@@ -191,13 +191,13 @@ mod tests {
 
     /// Signs a GET and compares with a signature over a canonical request written by hand.
     #[track_caller]
-    fn check_canonical(url: &str, extra: Option<(&str, &str)>, canonical: &str, signed: &str) {
+    fn check_canonical(url: &str, extra: &[(&str, &str)], canonical: &str, signed: &str) {
         use sha2::{Digest as _, Sha256};
         use std::fmt::Write as _;
         let mut request = Request::get(url).body(Bytes::new()).unwrap();
-        if let Some((name, value)) = extra {
+        for (name, value) in extra {
             let name: http::HeaderName = name.parse().unwrap();
-            request.headers_mut().insert(name, value.parse().unwrap());
+            request.headers_mut().append(name, value.parse().unwrap());
         }
         sign(&mut request, &key(None), Scope { region: "us-east-1", service: "logs" }, at()).unwrap();
         let mut hash = String::new();
@@ -225,17 +225,30 @@ mod tests {
             format!("GET\n{path}\n{query}\nhost:{host}\nx-amz-date:20240102T030405Z\n\n{rest}")
         };
         let signed = "host;x-amz-date";
-        check_canonical("https://h/a%20b", None, &lines("/a%2520b", "", "h"), signed);
-        check_canonical("https://h/?b=2&a=1&a=0", None, &lines("/", "a=0&a=1&b=2", "h"), signed);
-        check_canonical("https://h:443/", None, &lines("/", "", "h"), signed);
-        check_canonical("https://h:8443/", None, &lines("/", "", "h:8443"), signed);
+        check_canonical("https://h/a%20b", &[], &lines("/a%2520b", "", "h"), signed);
+        check_canonical("https://h/?b=2&a=1&a=0", &[], &lines("/", "a=0&a=1&b=2", "h"), signed);
+        check_canonical("https://h:443/", &[], &lines("/", "", "h"), signed);
+        check_canonical("https://h:8443/", &[], &lines("/", "", "h:8443"), signed);
         check_canonical(
             "https://h/",
-            Some(("x-a", "  x   y  ")),
+            &[("x-a", "  x   y  ")],
             &format!(
                 "GET\n/\n\nhost:h\nx-a:x y\nx-amz-date:20240102T030405Z\n\nhost;x-a;x-amz-date\n{EMPTY}"
             ),
             "host;x-a;x-amz-date",
         );
+    }
+
+    #[test]
+    fn headers_that_proxies_change_are_not_signed_and_values_of_one_name_are_one_line() {
+        let rest = |headers: &str, names: &str| {
+            format!("GET\n/\n\nhost:h\n{headers}x-amz-date:20240102T030405Z\n\n{names}\n{EMPTY}")
+        };
+        let changed =
+            ["user-agent", "x-amzn-trace-id", "expect", "transfer-encoding"].map(|name| (name, "v"));
+        let signed = "host;x-amz-date";
+        check_canonical("https://h/", &changed, &rest("", signed), signed);
+        let signed = "host;x-a;x-amz-date";
+        check_canonical("https://h/", &[("x-a", "2"), ("x-a", "1")], &rest("x-a:2,1\n", signed), signed);
     }
 }
