@@ -16,7 +16,7 @@ use crate::clock;
 use crate::component::BuildContext;
 use crate::config::{Problems, load_text};
 use crate::env::Env;
-use crate::own_metrics::{OwnMetrics, process_usage};
+use crate::own_metrics::{OwnMetrics, ProcessUsage, process_usage};
 use crate::replay::{Engine, Totals};
 
 /// The configuration that the demo runs, byte for byte as it was published.
@@ -44,6 +44,8 @@ pub struct Options {
 ///
 /// The configuration does not build, or a stream cannot be written.
 pub fn run(options: Options, out: &mut dyn Write, summary: &mut dyn Write) -> io::Result<()> {
+    // A shell or `cargo run` that became this program leaves its own time behind.
+    let cpu_before_s = process_usage().cpu_seconds;
     let mut problems = Problems::new();
     let env = Env::from_iter([
         ("OTEL_RESOURCE_ATTRIBUTES", "ClusterName=demo,cloud.provider=aws,cloud.platform=aws_eks"),
@@ -83,11 +85,11 @@ pub fn run(options: Options, out: &mut dyn Write, summary: &mut dyn Write) -> io
         show(&documents, &options, out)?;
         round += 1;
         if terminal && options.rounds.is_none() {
-            write_summary(&engine, &nodes, round, &options, summary)?;
+            write_summary(&engine, &nodes, round, cpu_before_s, &options, summary)?;
         }
     }
     if !(terminal && options.rounds.is_none()) {
-        write_summary(&engine, &nodes, round, &options, summary)?;
+        write_summary(&engine, &nodes, round, cpu_before_s, &options, summary)?;
     }
     Ok(())
 }
@@ -108,11 +110,14 @@ fn write_summary(
     engine: &Engine,
     nodes: &[cluster::Node],
     rounds: usize,
+    cpu_before_s: f64,
     options: &Options,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let totals = engine.totals;
-    let usage = process_usage();
+    let ProcessUsage { resident_bytes, cpu_seconds } = process_usage();
+    // Of two numbers with two digits, one with two digits.
+    let cpu_seconds = ((cpu_seconds - cpu_before_s) * 100.0).round() / 100.0;
     if options.json {
         let stages: Vec<_> = engine
             .stages()
@@ -122,7 +127,7 @@ fn write_summary(
             "rounds": rounds, "nodes": nodes.len(), "scrapes": totals.scrapes, "failed_scrapes": totals.failed,
             "samples_scraped": totals.samples, "points_in": totals.points_in, "points_out": totals.points_out,
             "documents": totals.lines, "bytes": totals.bytes, "processors": stages,
-            "cpu_seconds": usage.cpu_seconds, "resident_bytes": usage.resident_bytes,
+            "cpu_seconds": cpu_seconds, "resident_bytes": resident_bytes,
         });
         return writeln!(out, "{page}");
     }
@@ -144,8 +149,8 @@ fn write_summary(
         writeln!(out, "    {:<38} {:>8} → {:<8} {note}", stage.id, stage.incoming, stage.outgoing)?;
     }
     writeln!(out, "  sent       {lines:>8} documents with {points_out} metric values, {bytes} bytes")?;
-    let mib = usage.resident_bytes / (1 << 20);
-    writeln!(out, "  cost       {:>8.2} s of CPU, {mib} MiB resident\n", usage.cpu_seconds)?;
+    let mib = resident_bytes / (1 << 20);
+    writeln!(out, "  cost       {:>8.2} s of CPU, {mib} MiB resident\n", cpu_seconds)?;
     writeln!(out, "  Next: otelpipe check --config=FILE says what it makes of your own configuration,")?;
     writeln!(out, "        otelpipe replay --config=FILE --input=FOLDER runs it on recorded expositions.")
 }
